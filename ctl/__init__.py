@@ -1,0 +1,1 @@
+"""imagectl: the client."""

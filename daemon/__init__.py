@@ -1,0 +1,1 @@
+"""imagempd: the daemon."""
