@@ -1,0 +1,1 @@
+"""Tests of imagemp; the folders mirror the tree."""
