@@ -1,0 +1,1 @@
+"""The ring: fixed slots in shared memory, one producer, many readers."""

@@ -1,0 +1,121 @@
+"""All frames of one place in a ring, across the epochs of a session.
+
+When the producer is restarted there is a new ring; a feed finishes the old one
+and goes on in the next, so that whoever reads it need not know.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from imagemp.frames import Frame
+from imagemp.spec import FrameSpec
+
+from .layout import PUBLISHED
+from .reader import EveryReader, LatestReader, Reader
+from .segment import Segment
+
+
+class Feed:
+    """The epochs that this place has not finished, oldest first.
+
+    Attributes:
+        spec: What the frames of the current epoch look like; None before any.
+        fps: Their nominal rate; 0.0 if there is none.
+        end_index: Where the stream ends, once that is known.
+    """
+
+    def __init__(self) -> None:
+        self.spec: FrameSpec | None = None
+        self.fps = 0.0
+        self.end_index = 0
+        self._epochs: deque[tuple[int, Reader, FrameSpec, float]] = deque()
+        self._last_ended = False
+
+    @property
+    def reader(self) -> Reader | None:
+        """The reader of the current epoch."""
+        return self._epochs[0][1] if self._epochs else None
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, -1 before any."""
+        return self._epochs[0][0] if self._epochs else -1
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the stream has ended and every frame of it was taken."""
+        if not self._last_ended:
+            return False
+        return all(reader.is_finished for _, reader, _, _ in self._epochs)
+
+    def fileno(self) -> int:
+        """Readable when a frame may be there; -1 while there is no epoch."""
+        reader = self.reader
+        return reader.fileno() if reader is not None else -1
+
+    def enter(
+        self,
+        epoch: int,
+        policy: str,
+        spec: FrameSpec,
+        fps: float,
+        fds: Sequence[int],
+    ) -> None:
+        """Append an epoch. Descriptors: ring, overflow or -1, ready, done[, evicted].
+
+        The same epoch again: this reader was evicted from it and attached anew.
+        """
+        while self._epochs and self._epochs[-1][0] == epoch:
+            self._epochs.pop()[1].close()
+        ring, overflow, *counters = fds
+        kind = EveryReader if policy == "every" else LatestReader
+        reader = kind(Segment.attach(ring, overflow), spec, *counters)
+        self._epochs.append((epoch, reader, spec, fps))
+        if len(self._epochs) == 1:
+            self.spec, self.fps = spec, fps
+
+    def end(self, epoch: int, index: int, base: int, *, last: bool) -> None:
+        """The epoch ends before `index`; `last`: and so does the stream."""
+        for number, reader, _, _ in self._epochs:
+            if number == epoch:
+                reader.finish(index, base)
+        self._last_ended, self.end_index = last, index
+
+    def take(self) -> Frame | None:
+        """Give the next frame, or None: wait for `fileno()`."""
+        while (reader := self.reader) is not None:
+            frame = reader.take()
+            if frame is not None:
+                return frame
+            if not reader.is_finished or len(self._epochs) == 1:
+                return None
+            self._leave_epoch()
+        return None
+
+    def release(self, frame: Frame) -> None:
+        """Give back a frame that `take` gave."""
+        reader = self.reader
+        if reader is not None:
+            reader.release(frame)
+
+    def leave(self) -> None:
+        """Forget the current epoch: this reader was evicted from it."""
+        if self._epochs:
+            self._epochs.popleft()[1].close()
+
+    def published(self) -> tuple[int, int] | None:
+        """The current epoch, and the index it would end before if it ended now."""
+        if not self._epochs:
+            return None
+        epoch, reader, _, _ = self._epochs[-1]
+        return epoch, int(reader.segment.cells[PUBLISHED])
+
+    def clear(self) -> None:
+        """Close every epoch: the session is over for this place."""
+        while self._epochs:
+            self._epochs.popleft()[1].close()
+        self.spec, self._last_ended, self.end_index = None, False, 0
+
+    def _leave_epoch(self) -> None:
+        self._epochs.popleft()[1].close()
+        _, _, self.spec, self.fps = self._epochs[0]

@@ -1,0 +1,258 @@
+"""A reader's end of a ring: frames in place, read-only.
+
+RING-SPEC's role R. `EveryReader` misses none, `LatestReader` gives the newest
+only. Waiting is the caller's: `fileno()` is readable when a frame may be there,
+and `take()` is the read that makes it so.
+"""
+
+import os
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from imagemp.errors import Evicted
+from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout, fields_dtype
+from imagemp.spec import FrameSpec
+
+from .layout import DESC, OVERFLOW_USED, RING_USED
+from .segment import Segment
+
+
+class Reader:
+    """What both kinds of reader share: counters, and slots as frames.
+
+    Args:
+        segment: From `Segment.attach`; the reader closes it.
+        spec: What the frames look like.
+        ready: Eventfd, producer to reader; the reader owns it from now on.
+        done: Eventfd, reader to producer; likewise.
+        evicted: Eventfd, -1 for a reader that is never evicted; likewise.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        spec: FrameSpec,
+        ready: int,
+        done: int,
+        evicted: int = -1,
+    ) -> None:
+        self.segment, self.layout = segment, FrameLayout.of(spec)
+        self.ready, self.done, self.evicted = ready, done, evicted
+        self.was_evicted = False
+        self.end: int | None = None
+        self._views: dict[int, dict[str, AnyArray]] = {}
+        self._fields = fields_dtype(spec.fields)
+        self._out: deque[Frame] = deque()  # taken and not released, oldest first
+        self._back: set[int] = set()  # released out of turn, by index
+
+    def fileno(self) -> int:
+        """Readable when a frame may be there."""
+        return self.ready
+
+    def take(self) -> Frame | None:
+        """Give the next frame, or None: wait for `fileno()`."""
+        raise NotImplementedError
+
+    def finish(self, end: int, base: int = -1) -> None:
+        """No frame from `end` on will come in this epoch.
+
+        Args:
+            end: Index of the first frame of the next epoch.
+            base: Where this reader stands if `ready` has not told; `end` if it has
+                nothing in the epoch of a dead producer, -1 if a live one will tell.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every frame of the epoch has been taken."""
+        raise NotImplementedError
+
+    def release(self, frame: Frame) -> None:
+        """Give a frame back; its arrays must not be used any more.
+
+        The producer hears of it when all frames taken before are back too.
+
+        Raises:
+            Evicted: The frame may have been overwritten while it was in use.
+        """
+        self.check_evicted()
+        self._back.add(frame.info.index)
+        n = 0
+        while self._out and self._out[0].info.index in self._back:
+            self._back.discard(self._out.popleft().info.index)
+            n += 1
+        if n:
+            os.eventfd_write(self.done, n)
+
+    def copy(self, frame: Frame) -> Frame:
+        """Copy a frame and make sure that the copy is whole.
+
+        Raises:
+            Evicted: It is not.
+        """
+        copied = frame.copy()
+        self.check_evicted()
+        return copied
+
+    def check_evicted(self) -> None:
+        """Raise `Evicted` if the producer has taken this reader's slots."""
+        if self.evicted < 0:
+            return
+        if not self.was_evicted:
+            try:
+                os.eventfd_read(self.evicted)
+            except BlockingIOError:
+                return
+            self.was_evicted = True
+        raise Evicted("too far behind: the slots were needed", "attach anew")
+
+    @property
+    def queues(self) -> tuple[int, int]:
+        """Slots in use in RAM and in overflow. For display."""
+        cells = self.segment.cells
+        return int(cells[RING_USED]), int(cells[OVERFLOW_USED])
+
+    def close(self) -> None:
+        """Close the counters and unmap. May be called twice."""
+        for fd in (self.ready, self.done, self.evicted):
+            if fd >= 0:
+                os.close(fd)
+        self.ready = self.done = self.evicted = -1
+        self._views.clear()
+        self._out.clear()
+        self.segment.close()
+
+    def _frame(self, slot: int) -> Frame:
+        frame = Frame(self._planes(slot), self._info(slot))
+        self._out.append(frame)
+        return frame
+
+    def _planes(self, slot: int) -> dict[str, AnyArray]:
+        views = self._views.get(slot)
+        if views is None:
+            raw = np.frombuffer(self.segment.slot(slot), np.uint8)
+            views = self._views[slot] = self.layout.views(raw)
+        return views
+
+    def _info(self, slot: int) -> FrameInfo:
+        at = self.segment.geometry.desc_at(slot)
+        seq, index, sensor, arrival, unix, missed, ring, overflow, exposure, gain = (
+            DESC.unpack_from(self.segment.memory, at)
+        )
+        fields = self._read_fields(at + DESC.size) if self._fields.names else {}
+        return FrameInfo(
+            seq,
+            index,
+            sensor,
+            arrival,
+            unix,
+            exposure,
+            gain,
+            missed,
+            ring,
+            overflow,
+            fields,
+        )
+
+    def _read_fields(self, at: int) -> dict[str, Any]:
+        size = self._fields.itemsize
+        record = np.frombuffer(self.segment.memory[at : at + size], self._fields)[0]
+        return {name: record[name] for name in self._fields.names or ()}
+
+
+class EveryReader(Reader):
+    """Gives every frame, in order.
+
+    Attributes:
+        next: Index of the next frame to give, -1 while unknown.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        spec: FrameSpec,
+        ready: int,
+        done: int,
+        evicted: int = -1,
+    ) -> None:
+        super().__init__(segment, spec, ready, done, evicted)
+        self.next = -1
+        self._granted = 0
+
+    def take(self) -> Frame | None:
+        self.check_evicted()
+        if (self.next < 0 or self.next >= self._granted) and not self._hear():
+            return None
+        index = self.next
+        self.next = index + 1
+        order, mask = self.segment.order, self.segment.geometry.mask
+        return self._frame(order[index & mask])
+
+    def finish(self, end: int, base: int = -1) -> None:
+        if self.next < 0:
+            self._hear()
+        if self.next < 0:
+            self.next = base
+        self.end = self._granted = end
+
+    def skip(self) -> None:
+        """Release the next frame without looking at it."""
+        self.next += 1
+        os.eventfd_write(self.done, 1)
+
+    @property
+    def granted(self) -> int:
+        """Frames up to this index may be taken."""
+        return self._granted
+
+    @property
+    def is_finished(self) -> bool:
+        return self.end is not None and self.next >= self.end
+
+    def _hear(self) -> bool:
+        """Read `ready`: how many more frames are this reader's."""
+        if self.end is not None and self.next >= 0:
+            return self.next < self.end
+        try:
+            n = os.eventfd_read(self.ready)
+        except BlockingIOError:
+            return False
+        if self.next < 0:
+            self.next = self._granted = (n >> 16) - 1
+            n &= 0xFFFF
+        self._granted = self._granted + n if self.end is None else self.end
+        return self.next < self._granted
+
+
+class LatestReader(Reader):
+    """Gives the newest frame only, and never an old one twice."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        spec: FrameSpec,
+        ready: int,
+        done: int,
+        evicted: int = -1,
+    ) -> None:
+        super().__init__(segment, spec, ready, done, evicted)
+        self._over = False
+
+    def take(self) -> Frame | None:
+        self.check_evicted()
+        try:
+            value = os.eventfd_read(self.ready) - 1
+        except BlockingIOError:
+            self._over = self.end is not None
+            return None
+        return self._frame(value & 0xFFFF)
+
+    def finish(self, end: int, base: int = -1) -> None:  # noqa: ARG002 - EveryReader's
+        self.end = end
+
+    @property
+    def is_finished(self) -> bool:
+        return self._over

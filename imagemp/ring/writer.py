@@ -1,0 +1,337 @@
+"""The producer's end of a ring: the ledger's decisions, carried out.
+
+RING-SPEC's role P. One thread calls it; only the spill thread runs beside it.
+The order of the stores below is the contract: desc and pixels, `order`,
+`published`, then the `ready` counters; `released` before anything is freed.
+"""
+
+import os
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout, fields_dtype
+
+from . import layout
+from .layout import DESC, DROPPED, GRABBED, PUBLISHED, RELEASED
+from .ledger import Ledger, LedgerFaultError
+from .segment import Segment
+from .spill import Spill, storing
+
+_write_counter = os.eventfd_write
+_read_counter = os.eventfd_read
+
+
+@dataclass(slots=True)
+class Seated:
+    """The counters of one place, and its cell."""
+
+    place: int
+    cell: int
+    ready: int
+    done: int
+    evicted: int  # -1: never evicted
+    every: bool
+
+    def close(self) -> None:
+        """Close this end of the counters."""
+        _close(self.ready, self.done, self.evicted)
+
+
+class Writer:
+    """Publishes frames into a segment.
+
+    Args:
+        segment: Made by `Segment.create`; the writer closes it.
+        frames: Where the planes lie in a slot.
+        first_seq: Seq of the first frame; goes on where the epoch before ended.
+        first_index: Likewise for the index.
+        on_evicted: Told the place, and how many frames it was behind.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        frames: FrameLayout,
+        *,
+        first_seq: int = 0,
+        first_index: int = 0,
+        on_evicted: Callable[[int, int], None] = lambda _place, _behind: None,
+    ) -> None:
+        self.segment, self._frames, self._on_evicted = segment, frames, on_evicted
+        self.ledger = Ledger(segment.geometry, first_index)
+        self._cells, self._order = segment.cells, segment.order
+        self._views: list[dict[str, AnyArray] | None]
+        self._views = [None] * segment.geometry.slots
+        self._fields = fields_dtype(frames.spec.fields)
+        self._seats: dict[int, Seated] = {}
+        self._every_ready: list[int] = []
+        self._by_done: dict[int, Seated] = {}
+        self._done = select.epoll()
+        overflow = segment.geometry.overflow
+        self.spill = Spill(storing(segment)) if overflow else None
+        for cell, value in (
+            (layout.GRABBED0, first_seq),
+            (GRABBED, first_seq),
+            (layout.PUBLISHED0, first_index),
+            (PUBLISHED, first_index),
+        ):
+            self._cells[cell] = value
+
+    # -- frames
+
+    def count_grab(self) -> int:
+        """A frame is there: count it before anything else; give its seq."""
+        seq = self._cells[GRABBED]
+        self._cells[GRABBED] = seq + 1
+        return seq
+
+    def acquire(self) -> int:
+        """Give a slot to fill, or -1: nothing can be freed just now."""
+        self.reclaim()
+        ledger = self.ledger
+        while lack := ledger.lack:
+            if (place := ledger.revocable(lack)) >= 0:
+                self._revoke(self._seats[place])
+                self._collect()
+            elif (place := ledger.evictable(lack)) >= 0:
+                self._evict(place)
+            else:
+                break  # without an overflow slot the frame stays in RAM
+        return ledger.take_slot()
+
+    def planes(self, slot: int) -> dict[str, AnyArray]:
+        """Give the planes of a RAM slot, writable."""
+        views = self._views[slot]
+        if views is None:
+            raw = np.frombuffer(self.segment.slot(slot), np.uint8)
+            views = self._views[slot] = self._frames.views(raw)
+        return views
+
+    def commit(self, slot: int, info: FrameInfo) -> None:
+        """The slot is filled: publish it, now or after what is queued."""
+        self._describe(slot, info)
+        self._show_use()
+        if not self.ledger.must_stage:
+            self._publish(slot)
+            return
+        overflow = self.ledger.stage(slot)
+        if overflow >= 0 and self.spill is not None:
+            self.spill.put(slot, overflow)
+        self.publish_spilled()
+        self._show_use()
+
+    def drop(self, cause: str) -> None:
+        """Give up the frame just grabbed, under a name in DROP_CAUSES."""
+        self._cells[DROPPED + layout.DROP_CAUSES.index(cause)] += 1
+
+    def drop_for_want_of_a_slot(self) -> None:
+        """Give it up as `overflow_slow` if frames wait for the spill thread."""
+        self.drop("overflow_slow" if self.ledger.staged else "ring_full")
+
+    def give_back(self, slot: int) -> None:
+        """Free a slot from `acquire` that could not be filled."""
+        self.ledger.give_back(slot)
+
+    def publish_spilled(self) -> None:
+        """Publish the queued frames whose copy is complete, in order."""
+        ledger = self.ledger
+        if self.spill is not None:
+            for slot, ok in self.spill.finished():
+                ledger.stored(slot, ok=ok)
+        while (entry := ledger.unstage()) is not None:
+            if entry.overflow < 0:
+                self._publish(entry.slot)
+                continue
+            geometry, view = self.segment.geometry, self.segment.view
+            to, at = geometry.desc_at(entry.overflow), geometry.desc_at(entry.slot)
+            size = geometry.desc_stride
+            view[to : to + size] = view[at : at + size]
+            self._publish(entry.overflow)
+            ledger.give_back(entry.slot)
+
+    def reclaim(self) -> None:
+        """Publish what the spill thread has finished; take back what was released."""
+        if self.spill is not None and self.ledger.staged:
+            self.publish_spilled()
+        self._collect()
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether every frame taken in has been published or dropped."""
+        return not self.ledger.staged
+
+    def fileno(self) -> int:
+        """Readable when a reader has released something."""
+        return self._done.fileno()
+
+    # -- readers
+
+    def attach(self, seated: Seated, *, evictable: bool) -> None:
+        """Seat a reader; the writer owns its counters from now on."""
+        seat = self.ledger.attach(seated.place, every=seated.every, evictable=evictable)
+        self._cells[RELEASED + seated.cell] = seat.released
+        self._seat(seated)
+        if seated.every:
+            _write_counter(seated.ready, (seat.released + 1) << 16)
+
+    def succeed(self, place: int, ready: int, done: int, evicted: int = -1) -> bool:
+        """Hand a dead reader's place to its successor; False: no such place."""
+        if place in self._seats:
+            self._drain(self._seats[place])  # evicts one that released too much
+        if (old := self._seats.get(place)) is None:
+            _close(ready, done, evicted)
+            return False
+        seat = self.ledger.seats[place]
+        seat.evictable = evicted >= 0
+        self._unseat(old)
+        self._seat(Seated(place, old.cell, ready, done, evicted, every=True))
+        behind = self.ledger.next_index - seat.released
+        _write_counter(ready, ((seat.released + 1) << 16) + behind)
+        return True
+
+    def forget(self, place: int) -> None:
+        """The reader is gone for good; unknown places are ignored."""
+        if (seated := self._seats.get(place)) is not None:
+            self._unseat(seated)
+            self.ledger.forget(place)
+
+    def close(self) -> None:
+        """End the spill thread and let go of everything. May be called twice."""
+        if self.spill is not None:
+            self.spill.close()
+        for seated in list(self._seats.values()):
+            self._unseat(seated)
+        self._done.close()
+        self._views.clear()
+        self.segment.close()
+
+    # -- steps
+
+    def _publish(self, slot: int) -> None:
+        ledger, q = self.ledger, self.ledger.next_index
+        at = self.segment.geometry.desc_at(slot) + 8
+        self.segment.view[at : at + 8] = q.to_bytes(8, "little")
+        self._order[q & ledger.mask] = slot
+        self._cells[PUBLISHED] = q + 1
+        for ready in self._every_ready:
+            _write_counter(ready, 1)
+        ledger.publish(slot)
+        if len(self._every_ready) != len(self._seats):
+            self._offer(q, slot)
+        if not self._every_ready:
+            ledger.advance()
+
+    def _offer(self, index: int, slot: int) -> None:
+        for seated in self._seats.values():
+            if seated.every:
+                continue
+            if self.ledger.seats[seated.place].grant >= 0:
+                self._revoke(seated)
+            self.ledger.granted(seated.place, slot)
+            _write_counter(seated.ready, (index << 16 | slot) + 1)
+
+    def _revoke(self, seated: Seated) -> None:
+        """Withdraw an offer. The reader may have it already: then it holds it."""
+        try:
+            _read_counter(seated.ready)
+        except BlockingIOError:
+            self.ledger.taken(seated.place)
+        else:
+            self.ledger.revoked(seated.place)
+
+    def _collect(self) -> None:
+        for fd, _ in self._done.poll(0):
+            if (seated := self._by_done.get(fd)) is not None:
+                self._drain(seated)
+
+    def _drain(self, seated: Seated) -> None:
+        try:
+            n = _read_counter(seated.done)
+        except BlockingIOError:
+            return
+        try:
+            self.ledger.released(seated.place, n)
+        except LedgerFaultError:
+            if not self.ledger.seats[seated.place].evictable:
+                raise
+            self._evict(seated.place)
+            return
+        if seated.every:
+            released = self.ledger.seats[seated.place].released
+            self._cells[RELEASED + seated.cell] = released
+            self.ledger.advance()
+
+    def _evict(self, place: int) -> None:
+        seated, seat = self._seats[place], self.ledger.seats[place]
+        behind = self.ledger.next_index - seat.released if seat.every else 0
+        _write_counter(seated.evicted, 1)
+        self.forget(place)
+        self._on_evicted(place, behind)
+
+    def _seat(self, seated: Seated) -> None:
+        self._seats[seated.place] = seated
+        self._by_done[seated.done] = seated
+        self._done.register(seated.done, select.EPOLLIN)
+        self._list_every()
+
+    def _unseat(self, seated: Seated) -> None:
+        del self._seats[seated.place], self._by_done[seated.done]
+        self._done.unregister(seated.done)
+        seated.close()
+        self._list_every()
+
+    def _list_every(self) -> None:
+        """Those that may not be evicted come first: the recording."""
+        every = [s for s in self._seats.values() if s.every]
+        every.sort(key=lambda s: self.ledger.seats[s.place].evictable)
+        self._every_ready = [s.ready for s in every]
+
+    def _describe(self, slot: int, info: FrameInfo) -> None:
+        ledger, at = self.ledger, self.segment.geometry.desc_at(slot)
+        DESC.pack_into(
+            self.segment.view,
+            at,
+            info.seq,
+            0,  # the index is known when it is published
+            info.t_sensor_ns,
+            info.t_arrival_ns,
+            info.t_unix_ns,
+            info.missed_before,
+            ledger.used,
+            ledger.overflow_used,
+            info.exposure_us,
+            info.gain,
+        )
+        if self._frames.spec.fields:
+            end = at + DESC.size + self._fields.itemsize
+            self.segment.view[at + DESC.size : end] = self._pack_fields(info.fields)
+
+    def _pack_fields(self, values: dict[str, Any]) -> bytes:
+        record = np.zeros((), self._fields)
+        for name, value in values.items():
+            record[name] = value
+        return record.tobytes()
+
+    def _show_use(self) -> None:
+        cells, used = self._cells, self.ledger.used
+        cells[layout.RING_USED] = used
+        cells[layout.RING_HIGH] = max(cells[layout.RING_HIGH], used)
+        if self.spill is not None:
+            used = self.ledger.overflow_used
+            cells[layout.OVERFLOW_USED] = used
+            cells[layout.OVERFLOW_HIGH] = max(cells[layout.OVERFLOW_HIGH], used)
+
+
+def new_frame(writer: Writer, slot: int, info: FrameInfo) -> Frame:
+    """Give a slot as a frame for a source to fill."""
+    return Frame(writer.planes(slot), info)
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        if fd >= 0:
+            os.close(fd)
