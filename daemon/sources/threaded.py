@@ -1,0 +1,76 @@
+"""Makes a source that blocks in C answer to `wake`.
+
+Its `grab` runs in a thread that does nothing else; the capture thread waits on
+an eventfd and on `wake`. A grab under way when `wake` came is kept.
+"""
+
+import os
+import select
+import threading
+from queue import SimpleQueue
+
+from imagemp.frames import Frame
+from imagemp.spec import FrameSpec
+
+from .base import Grab, Source
+
+_NEVER = -1  # a wake that is never readable
+
+
+class Threaded(Source):
+    """A source whose `grab` can be interrupted, over one whose cannot."""
+
+    def __init__(self, inner: Source) -> None:
+        super().__init__(inner.settings)
+        self._inner = inner
+        self._asked: SimpleQueue[bool] = SimpleQueue()
+        self._given: SimpleQueue[Grab | None | Exception] = SimpleQueue()
+        self._is_given = os.eventfd(0, os.EFD_CLOEXEC)
+        self._under_way = False
+        self._thread = threading.Thread(target=self._run, name="grab", daemon=True)
+
+    def open(self) -> FrameSpec:
+        self._inner.first_seq = self.first_seq
+        spec = self._inner.open()
+        self.fps, self.notes = self._inner.fps, self._inner.notes
+        self._thread.start()
+        return spec
+
+    def grab(self, wake: int) -> Grab | None:
+        if not self._under_way:
+            self._asked.put(True)
+            self._under_way = True
+        poll = select.poll()
+        poll.register(self._is_given, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        if all(fd != self._is_given for fd, _ in poll.poll()):
+            return None
+        os.eventfd_read(self._is_given)
+        self._under_way = False
+        given = self._given.get()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    def retrieve(self, frame: Frame) -> None:
+        self._inner.retrieve(frame)
+
+    def close(self) -> None:
+        """Close the inner source; a grab that hangs in C is left behind."""
+        if self._is_given < 0:
+            return
+        self._asked.put(False)
+        if not self._under_way and self._thread.is_alive():
+            self._thread.join()
+        self._inner.close()
+        os.close(self._is_given)
+        self._is_given = -1
+
+    def _run(self) -> None:
+        while self._asked.get():
+            try:
+                given: Grab | None | Exception = self._inner.grab(_NEVER)
+            except Exception as error:  # noqa: BLE001 - raised in the other thread
+                given = error
+            self._given.put(given)
+            os.eventfd_write(self._is_given, 1)

@@ -1,0 +1,1 @@
+"""Tests of the daemon; the folders mirror the tree."""
