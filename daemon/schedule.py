@@ -1,0 +1,293 @@
+"""A pipeline's timetable: which of the grabbed frames are wanted.
+
+Pure, once made: the clock is an argument, in ns, any clock that never goes back
+as long as it is always the same. The capture worker asks `due` once per grabbed
+frame, with the frame's time, and takes the frame or lets it go. So a deadline
+gets the first frame at or after it, never one before.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from imagemp.config import ScheduleConfig
+from imagemp.errors import ConfigError
+from imagemp.load import load_object
+
+SECOND = 10**9
+
+
+class Schedule:
+    """Free running: every frame is wanted, once it is time to start.
+
+    Attributes:
+        late: Deadlines whose first frame was not theirs: several had passed.
+        skipped: Those of them that never get a frame.
+    """
+
+    def __init__(self, config: ScheduleConfig) -> None:
+        self.late = 0
+        self.skipped = 0
+        self._start_in_ns = nanoseconds(config.start_in_s)
+        self._start_ns: int | None = None
+
+    @classmethod
+    def from_config(
+        cls, config: ScheduleConfig, generator: Iterable[Any] | None = None
+    ) -> "Schedule":
+        """Make the timetable that a configuration asks for.
+
+        Args:
+            config: Its `file` is read and its `generator` loaded here.
+            generator: Seconds since the start, in place of the configured ones;
+                taken one ahead of the clock, so it may go on for ever.
+
+        Raises:
+            ConfigError: The times do not ascend, or cannot be had.
+            TargetError: There is no such generator.
+        """
+        if config.trigger:
+            return Triggered(config)
+        if config.every_s is not None and generator is None:
+            return Timed(config, Every(config.every_s))
+        if generator is None and config.generator is not None:
+            generator = _run(config.generator)
+        if generator is not None:
+            return Timed(config, Listed(ascending(generator, "schedule.generator")))
+        key, seconds = _listed(config)
+        if seconds is None:
+            return Schedule(config)
+        return Timed(config, Listed(iter(list(ascending(seconds, key)))))
+
+    @property
+    def finished(self) -> bool:
+        """Whether no frame will be wanted any more."""
+        return False
+
+    def begin(self, start_ns: int, served_ns: int | None = None) -> None:
+        """Start the clock.
+
+        Args:
+            start_ns: When the session began.
+            served_ns: A worker before this one has served all until then.
+        """
+        self._start_ns = start_ns + self._start_in_ns
+        if served_ns is not None:
+            self._forget(served_ns - self._start_ns)
+
+    def due(self, now_ns: int) -> bool:
+        """Whether the frame of this time is wanted; if so, it counts as taken."""
+        if self._start_ns is None or now_ns < self._start_ns:
+            return False
+        return self._take(now_ns - self._start_ns)
+
+    def next_ns(self) -> int | None:
+        """When a frame will be wanted; None: after a trigger, or never."""
+        wait_ns = self._wait_ns()
+        if self._start_ns is None or wait_ns is None:
+            return None
+        return self._start_ns + wait_ns
+
+    def trigger(self, frames: int | None = None) -> None:
+        """Ask for frames, besides those asked for before.
+
+        Args:
+            frames: None: `frames_per_trigger`. Only a triggered schedule obeys.
+        """
+
+    def _take(self, _elapsed_ns: int, /) -> bool:
+        return True
+
+    def _wait_ns(self) -> int | None:
+        """From the start to the next wanted frame."""
+        return 0
+
+    def _forget(self, elapsed_ns: int) -> None:
+        """Strike out what was wanted until then, uncounted."""
+
+
+class Triggered(Schedule):
+    """Nothing is wanted until a trigger; triggers pile up."""
+
+    def __init__(self, config: ScheduleConfig) -> None:
+        super().__init__(config)
+        self.pending = 0
+        self._frames_per_trigger = config.frames_per_trigger
+
+    def trigger(self, frames: int | None = None) -> None:
+        self.pending += self._frames_per_trigger if frames is None else max(0, frames)
+
+    def _take(self, _elapsed_ns: int, /) -> bool:
+        if not self.pending:
+            return False
+        self.pending -= 1
+        return True
+
+    def _wait_ns(self) -> int | None:
+        return 0 if self.pending else None
+
+
+class Timed(Schedule):
+    """A frame per deadline."""
+
+    def __init__(self, config: ScheduleConfig, deadlines: "Every | Listed") -> None:
+        super().__init__(config)
+        self._deadlines = deadlines
+        self._catches_up = config.late == "catch-up"
+        self._last_ns = -1
+
+    @property
+    def finished(self) -> bool:
+        return self._deadlines.next is None
+
+    def _take(self, elapsed_ns: int, /) -> bool:
+        deadline = self._deadlines.next
+        if deadline is None or elapsed_ns < deadline:
+            return False
+        if self._catches_up:
+            self.late += deadline <= self._last_ns  # another got that frame
+            self._deadlines.drop_first()
+        else:
+            older = self._deadlines.drop_until(elapsed_ns) - 1
+            self.late += older
+            self.skipped += older
+        self._last_ns = elapsed_ns
+        return True
+
+    def _wait_ns(self) -> int | None:
+        return self._deadlines.next
+
+    def _forget(self, elapsed_ns: int) -> None:
+        self._deadlines.drop_until(elapsed_ns)
+
+
+class Every:
+    """Deadlines at 0, 1, 2... periods, each computed from its number: no drift.
+
+    All times are ns since the start.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        period = Fraction(str(seconds)) * SECOND
+        self._top, self._bottom = period.as_integer_ratio()
+        self._number = 0
+
+    @property
+    def next(self) -> int:
+        """The first deadline that is left."""
+        return self._number * self._top // self._bottom
+
+    def drop_first(self) -> None:
+        """Go on to the one after it."""
+        self._number += 1
+
+    def drop_until(self, elapsed_ns: int) -> int:
+        """Drop all that are not after this time; give their number."""
+        # the first n with floor(n * period) > elapsed, however long the gap was
+        first = -((-elapsed_ns - 1) * self._bottom // self._top)
+        dropped = max(0, first - self._number)
+        self._number += dropped
+        return dropped
+
+
+class Listed:
+    """The same from an iterator, of which one is held; `next` may be None."""
+
+    def __init__(self, deadlines: Iterator[int]) -> None:
+        self._deadlines = deadlines
+        self.next = next(deadlines, None)
+
+    def drop_first(self) -> None:
+        self.next = next(self._deadlines, None)
+
+    def drop_until(self, elapsed_ns: int) -> int:
+        dropped = 0
+        while self.next is not None and self.next <= elapsed_ns:
+            self.drop_first()
+            dropped += 1
+        return dropped
+
+
+def schedule_from(plain: Mapping[str, Any]) -> Schedule:
+    """Make the timetable from a `ScheduleConfig` that came as a message."""
+    return Schedule.from_config(msgspec.convert(plain, ScheduleConfig))
+
+
+def nanoseconds(seconds: object) -> int:
+    """Give seconds as ns, as exact as they were written: 0.1 is 100,000,000.
+
+    Raises:
+        ValueError: They are no finite number.
+    """
+    return int(Fraction(str(seconds)) * SECOND)
+
+
+def ascending(seconds: Iterable[object], key: str) -> Iterator[int]:
+    """Give times in ns one by one, each checked.
+
+    Raises:
+        ConfigError: One is no time, or not after the one before.
+    """
+    before: tuple[int, object] = (-1, "the start")
+    for number, found in enumerate(seconds, start=1):
+        try:
+            now = nanoseconds(found)
+        except (ValueError, ZeroDivisionError):
+            problem = f"item {number} must be seconds, is {found!r}"
+            raise ConfigError(key, problem) from None
+        if now <= before[0]:
+            problem = f"item {number} must be after {before[1]}, is {found}"
+            raise ConfigError(key, problem)
+        before = (now, found)
+        yield now
+
+
+def read_times(path: Path, key: str = "schedule.file") -> list[str]:
+    """Read a CSV file of seconds: its one column, or the one called t_s."""
+    try:
+        text = path.read_text("utf-8-sig")  # Excel begins with a mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(key, f"{path} cannot be read: {error}") from error
+    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    rows = [row for row in rows if any(row)]
+    header = rows[0] if rows else []
+    column = header.index("t_s") if "t_s" in header else 0
+    rows = rows["t_s" in header :]
+    if not rows:
+        raise ConfigError(key, f"{path} must have a time in it, has none")
+    if len(header) > 1 and "t_s" not in header:
+        found = ", ".join(header)
+        raise ConfigError(key, f"{path} must have one column or a t_s, has {found}")
+    return [row[column] if column < len(row) else "" for row in rows]
+
+
+def _listed(config: ScheduleConfig) -> tuple[str, Iterable[object] | None]:
+    """Give the key of the configured times, and the times if there are any."""
+    if config.intervals_s is not None:
+        return "schedule.intervals_s", _sums(config.intervals_s)
+    if config.file is not None:
+        return "schedule.file", read_times(Path(config.file))
+    return "schedule.times_s", config.times_s
+
+
+def _sums(intervals: Iterable[float]) -> Iterator[Fraction]:
+    """Give the start, and the end of each interval."""
+    total = Fraction(0)
+    yield total
+    for interval in intervals:
+        total += Fraction(str(interval))
+        yield total
+
+
+def _run(target: str) -> Iterable[object]:
+    """Give what the user's generator yields; a plain list will do."""
+    found = load_object(target)
+    seconds = found() if callable(found) else found
+    if not isinstance(seconds, Iterable):
+        problem = f"must give seconds one by one, {target} is {seconds!r}"
+        raise ConfigError("schedule.generator", problem)
+    return seconds

@@ -1,0 +1,308 @@
+"""The configuration: what loads, what is refused, and with which words."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from imagemp.config import (
+    ClassSource,
+    Config,
+    EncoderConfig,
+    FileSource,
+    OpencvSource,
+    PipelineConfig,
+    RingConfig,
+    ScheduleConfig,
+    SyntheticSource,
+    load,
+    parse,
+)
+from imagemp.errors import ConfigError
+
+SOURCE = '[pipelines.cam0.source]\nkind = "synthetic"\n'
+CALLBACK = (
+    '[[pipelines.cam0.callbacks]]\nname = "motion"\ntarget = "lab.motion:Motion"\n'
+)
+
+
+def pipeline(text: str) -> PipelineConfig:
+    return parse(text).pipelines["cam0"]
+
+
+def source(keys: str) -> Any:  # noqa: ANN401 (whichever kind the keys ask for)
+    return pipeline(f"[pipelines.cam0.source]\n{keys}").source
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as refused:
+        parse(text)
+    return str(refused.value)
+
+
+def test_a_pipeline_with_nothing_but_a_source_works() -> None:
+    got = pipeline(SOURCE)
+
+    assert got == PipelineConfig(source=SyntheticSource())
+    assert (got.source.kind, got.encoder, got.callbacks) == ("synthetic", None, ())
+    assert (got.ring.slots, got.ring.overflow_size) == (32, 2 * 2**30)
+
+
+def test_an_empty_configuration_works() -> None:
+    assert parse("").pipelines == {}
+    assert parse("").telemetry.rate_hz == 2.0
+
+
+def test_an_empty_encoder_table_records_with_the_defaults() -> None:
+    got = pipeline(f"{SOURCE}[pipelines.cam0.encoder]").encoder
+
+    assert got == EncoderConfig()
+    assert got is not None
+    assert (got.name, got.segment_pages, got.sync_ms) == ("main", 10_000, 200)
+    assert got.segment_size == int(3.9 * 2**30)
+
+
+def test_every_key_has_its_effect_on_what_is_loaded() -> None:
+    config = parse(
+        """
+        [daemon]
+        data_dir = "/mnt/usb"
+        require_mount = true
+        [telemetry]
+        rate_hz = 10
+        [pipelines.cam0]
+        autostart = true
+        [pipelines.cam0.source]
+        kind = "synthetic"
+        [pipelines.cam0.schedule]
+        trigger = true
+        start_in_s = 1
+        frames_per_trigger = 2
+        late = "catch-up"
+        [pipelines.cam0.ring]
+        slots = 2
+        overflow = "memory"
+        overflow_size = "1 MB"
+        overflow_dir = "/mnt/nvme"
+        when_full = "wait"
+        [[pipelines.cam0.encoder]]
+        name = "raw"
+        sync_ms = 1
+        segment_size = "0"
+        segment_pages = 0
+        segment_s = 1.5
+        input = "callback:motion"
+        [[pipelines.cam0.callbacks]]
+        name = "motion"
+        target = "/lab/motion.py:Motion"
+        policy = "every"
+        inline = true
+        buffer_length = 9
+        settings = { deep = { x = 1 } }
+        """
+    )
+
+    plain = msgspec.to_builtins(config)
+    got = plain["pipelines"]["cam0"]
+    assert plain["daemon"] == {"data_dir": "/mnt/usb", "require_mount": True}
+    assert plain["telemetry"] == {"rate_hz": 10.0}
+    assert got["autostart"]
+    assert got["schedule"] == {
+        **msgspec.to_builtins(ScheduleConfig()),
+        "trigger": True,
+        "start_in_s": 1.0,
+        "frames_per_trigger": 2,
+        "late": "catch-up",
+    }
+    assert got["ring"] == {
+        "slots": 2,
+        "overflow": "memory",
+        "overflow_size": 1_000_000,
+        "overflow_dir": "/mnt/nvme",
+        "when_full": "wait",
+    }
+    assert got["encoder"] == {
+        "name": "raw",
+        "format": "tiff",
+        "compression": "none",
+        "sync_ms": 1,
+        "segment_size": 0,
+        "segment_pages": 0,
+        "segment_s": 1.5,
+        "input": "callback:motion",
+    }
+    assert list(got["callbacks"]) == [
+        {
+            "name": "motion",
+            "target": "/lab/motion.py:Motion",
+            "policy": "every",
+            "inline": True,
+            "buffer_length": 9,
+            "settings": {"deep": {"x": 1}},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            'kind = "synthetic"\nwidth = 8\nchannels = 3\nfps = 0\ndepth = true',
+            SyntheticSource(width=8, channels=3, fps=0.0, depth=True),
+        ),
+        (
+            'kind = "synthetic"\nshape = [4, 5]\ndtype = "<u2"\nscale = 0.5',
+            SyntheticSource(shape=(4, 5), dtype="<u2", scale=0.5),
+        ),
+        ('kind = "file"\npath = "/a.mkv"', FileSource(path="/a.mkv")),
+        (
+            'kind = "file"\npath = "/a"\nfps = 0\nloop = true',
+            FileSource(path="/a", fps=0.0, loop=True),
+        ),
+        ('kind = "opencv"', OpencvSource(device=0)),
+        (
+            'kind = "opencv"\ndevice = "rtsp://x/1"\nfourcc = "MJPG"\nexposure = -4',
+            OpencvSource(device="rtsp://x/1", fourcc="MJPG", exposure=-4.0),
+        ),
+        (
+            'kind = "lab.cam:Cam"\ngain = 4\nscale = 2\nlist = [1]',
+            ClassSource(
+                target="lab.cam:Cam", options={"gain": 4, "list": [1]}, scale=2.0
+            ),
+        ),
+        ('kind = "/lab/cam.py:Cam"', ClassSource(target="/lab/cam.py:Cam")),
+    ],
+)
+def test_each_kind_of_source_has_its_own_keys(keys: str, expected: object) -> None:
+    assert source(keys) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "settings"),
+    [
+        (
+            'kind = "opencv"\nfps = 30',
+            {"kind": "opencv", "scale": 1.0, "device": 0, "fps": 30.0},
+        ),
+        ('kind = "a.b:C"\ngain = 4', {"kind": "a.b:C", "scale": 1.0, "gain": 4}),
+        (
+            'kind = "file"\npath = "/a"',
+            {"kind": "file", "scale": 1.0, "path": "/a", "loop": False},
+        ),
+    ],
+)
+def test_the_settings_of_a_source_are_its_table_with_defaults(
+    keys: str, settings: dict[str, Any]
+) -> None:
+    assert source(keys).settings() == settings
+
+
+@pytest.mark.parametrize(
+    ("keys", "shape"),
+    [
+        ("", (480, 640)),
+        ("channels = 3", (480, 640, 3)),
+        ("shape = [7]\nwidth = 9", (7,)),
+        ("shape = [1, 2, 3, 4]", (1, 2, 3, 4)),
+    ],
+)
+def test_a_synthetic_source_knows_its_shape(keys: str, shape: tuple[int, ...]) -> None:
+    assert source(f'kind = "synthetic"\n{keys}').frame_shape == shape
+
+
+def test_a_config_survives_the_way_to_a_worker() -> None:
+    config = parse(
+        f'{SOURCE}{CALLBACK}[pipelines.b.source]\nkind = "a.b:C"\nx = 1\n'
+        '[pipelines.c.source]\nkind = "file"\npath = "/a"\n[pipelines.d.source]\n'
+        'kind = "opencv"\n[pipelines.d.schedule]\ntimes_s = [0, 1]\n'
+    )
+
+    assert msgspec.json.decode(msgspec.json.encode(config), type=Config) == config
+
+
+def test_sections_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        RingConfig().slots = 3  # type: ignore[misc]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "latin.toml"
+    file.write_bytes(b"# caf\xe9\n")
+
+    with pytest.raises(ConfigError, match=r"latin\.toml: is not UTF-8 text"):
+        load(file)
+
+
+def test_a_refusal_says_in_which_file_and_which_key(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("[telemetry]\nrate_hz = 0")
+
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+
+    assert refused.value.key == "telemetry.rate_hz"
+    assert refused.value.hint == f"see {file}"
+
+
+def test_paths_start_at_the_folder_of_the_file_and_know_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    file = tmp_path / "my.toml"
+    file.write_text(
+        '[daemon]\ndata_dir = "~/rec"\n'
+        '[pipelines.a.source]\nkind = "file"\npath = "clip.mkv"\n'
+        '[pipelines.b.source]\nkind = "~/cam.py:Cam"\n'
+    )
+
+    config = load(file)
+
+    assert config.daemon.data_dir == "/home/ada/rec"
+    assert config.pipelines["a"].source.settings()["path"] == f"{tmp_path}/clip.mkv"
+    assert config.pipelines["b"].source.kind == "/home/ada/cam.py:Cam"
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    assert refusal('[daemon]\ndata_dir = "~nobody-here/x"') == (
+        "daemon.data_dir: no such home directory, is '~nobody-here/x'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("granted", "expected"),
+    [
+        ("/var/lib/imagemp", "/var/lib/imagemp"),
+        ("/var/lib/imagemp:/var/lib/other", "/var/lib/imagemp"),
+        ("", "/home/ada/.local/state/imagemp"),
+    ],
+)
+def test_the_data_dir_is_systemds_or_the_users(
+    monkeypatch: pytest.MonkeyPatch, granted: str, expected: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("STATE_DIRECTORY", granted)
+
+    assert parse("").daemon.data_dir == expected
+
+
+def test_the_configuration_needs_no_numpy() -> None:
+    code = "import sys, imagemp.config; print('numpy' in sys.modules)"
+
+    run = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,128 @@
+"""The example and the reference name every key that there is."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from imagemp.config import (
+    CallbackConfig,
+    DaemonConfig,
+    EncoderConfig,
+    FileSource,
+    OpencvSource,
+    PipelineConfig,
+    RingConfig,
+    ScheduleConfig,
+    SyntheticSource,
+    TelemetryConfig,
+    load,
+    parse,
+)
+from imagemp.configcheck import Section
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = (ROOT / "etc/imagemp.toml").read_text()
+REFERENCE = (ROOT / "docs/configuration.md").read_text()
+ONLY_ONE_OF = ("times_s", "intervals_s", "file", "generator", "trigger", "input")
+
+SECTIONS: dict[str, type[Section]] = {
+    "[daemon]": DaemonConfig,
+    "[telemetry]": TelemetryConfig,
+    "[pipelines.NAME]": PipelineConfig,
+    'kind = "synthetic"': SyntheticSource,
+    'kind = "file"': FileSource,
+    'kind = "opencv"': OpencvSource,
+    "[pipelines.NAME.schedule]": ScheduleConfig,
+    "[pipelines.NAME.ring]": RingConfig,
+    "[pipelines.NAME.encoder]": EncoderConfig,
+    "[[pipelines.NAME.callbacks]]": CallbackConfig,
+}
+
+
+def keys() -> Iterator[tuple[str, str]]:
+    for title, section in SECTIONS.items():
+        for field in msgspec.structs.fields(section):
+            if field.name != "scale":  # of every source, told once
+                yield title, field.name
+    yield "[pipelines.NAME.source]", "scale"
+    yield "[pipelines.NAME.source]", "kind"
+
+
+KEYS = list(keys())
+
+
+def chapter(title: str) -> str:
+    """Give the part of the reference that begins with this title."""
+    _, found = re.split(rf"^(?:## |`){re.escape(title)}", REFERENCE, flags=re.M)
+    return re.split(r"^(?:## |`kind)", found, maxsplit=1, flags=re.M)[0]
+
+
+def part(title: str) -> str:
+    """Give the tables of the example that are this section."""
+    tables = re.split(r"^(?=(?:# )?\[)", EXAMPLE, flags=re.M)
+    if title.startswith("kind"):
+        return "".join(
+            table for table in tables if f"{title}\n" in table or f"{title} " in table
+        )
+    head = re.escape(title).replace("NAME", r"\w+")
+    return "".join(t for t in tables if re.match(rf"(?:# )?{head}", t))
+
+
+def uncommented() -> str:
+    """Give the example with its comments turned into settings."""
+    lines = [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in EXAMPLE.splitlines()]
+    return "\n".join(line for line in lines if not line.startswith(ONLY_ONE_OF))
+
+
+@pytest.mark.parametrize(("title", "key"), KEYS)
+def test_the_reference_has_a_row_for_every_key(title: str, key: str) -> None:
+    assert re.search(rf"^\| `{key}` \|", chapter(title), flags=re.M)
+
+
+@pytest.mark.parametrize(("title", "key"), KEYS)
+def test_the_example_has_a_line_for_every_key(title: str, key: str) -> None:
+    if (title, key) == ("[pipelines.NAME]", "callbacks"):
+        found = re.search(r"^# \[\[pipelines\.\w+\.callbacks\]\]", EXAMPLE, re.M)
+    elif title == "[pipelines.NAME]" and key != "autostart":
+        found = re.search(rf"^(?:# )?\[pipelines\.\w+\.{key}\]", EXAMPLE, re.M)
+    else:
+        found = re.search(rf"^(?:# )?{key} = ", part(title), re.M)
+    assert found
+
+
+def test_the_reference_invents_no_key() -> None:
+    known = {key for _, key in KEYS}
+
+    assert set(re.findall(r"^\| `(\w+)` \|", REFERENCE, re.M)) == known
+
+
+def test_the_example_loads() -> None:
+    config = load(ROOT / "etc/imagemp.toml")
+
+    assert list(config.pipelines) == ["cam0"]
+    assert config.pipelines["cam0"].encoder is not None
+
+
+def test_the_example_loads_with_its_comments_turned_into_settings() -> None:
+    config = parse(uncommented())
+
+    assert list(config.pipelines) == ["cam0", "webcam", "replay", "mine"]
+    assert config.pipelines["mine"].source.settings()["gain"] == 4
+
+
+def test_the_comments_of_the_example_show_the_defaults() -> None:
+    config = parse(uncommented())
+
+    ring = msgspec.structs.replace(config.pipelines["cam0"].ring, overflow_dir=None)
+    assert ring == RingConfig()
+    assert config.pipelines["cam0"].encoder == EncoderConfig()
+    assert config.telemetry == TelemetryConfig()
+
+
+def test_the_smallest_configuration_of_the_reference_loads() -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", REFERENCE, flags=re.S)
+
+    assert list(parse(block).pipelines) == ["cam0"]
