@@ -1,0 +1,67 @@
+"""`imagempd`: reads the configuration, takes the sockets, runs the supervisor."""
+
+import argparse
+import asyncio
+import faulthandler
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from imagemp.config import Config, load
+from imagemp.errors import ImagempError
+from imagemp.paths import runtime_dir
+
+from .logs import log_to_stderr
+from .sockets import Sockets
+from .supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+DEFAULT_CONFIG = Path("/etc/imagemp/imagemp.toml")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the daemon; give its exit code."""
+    options = parser().parse_args(arguments)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGQUIT, chain=True)  # systemd's watchdog
+    log_to_stderr()
+    try:
+        config = load(options.config)
+        sockets = Sockets(runtime_dir(options.runtime_dir))
+    except ImagempError as error:
+        log.error("%s", error)
+        if error.hint:
+            log.error("hint: %s", error.hint)
+        return 1
+    log.info("imagempd: %s, %s", options.config, sockets.directory)
+    try:
+        asyncio.run(_run(config, options.config, sockets))
+    finally:
+        sockets.close()
+    log.info("imagempd: stopped")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    described = argparse.ArgumentParser(
+        prog="imagempd", description="Camera capture daemon; imagectl controls it."
+    )
+    described.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s"
+    )
+    described.add_argument(
+        "--runtime-dir",
+        metavar="DIR",
+        help="for the sockets; see docs/configuration.md",
+    )
+    return described
+
+
+async def _run(config: Config, path: Path, sockets: Sockets) -> None:
+    await Supervisor(config, path.absolute(), sockets).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""What a pipeline consists of: which workers, which rings, who reads which. Pure."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from imagemp.config import CallbackConfig, Config, PipelineConfig
+
+SOURCE = "source"  # the ring that capture makes
+CAPTURE = "capture"
+
+
+class ReaderPlan(Struct, frozen=True):
+    """A place in a ring that one of our workers takes.
+
+    Attributes:
+        worker: Whose place it is.
+        policy: `every` or `latest`.
+        evictable: It gives way when it alone keeps a frame from its slot: a
+            callback that is on nobody's way to a recording.
+    """
+
+    worker: str
+    policy: str
+    evictable: bool
+
+
+class RingPlan(Struct, frozen=True):
+    """A ring, who fills it, and who reads it; the recording comes first."""
+
+    name: str
+    producer: str
+    readers: tuple[ReaderPlan, ...]
+
+
+class WorkerPlan(Struct, frozen=True):
+    """A process of the pipeline.
+
+    Attributes:
+        kind: `capture`, `encoder` or `callback`.
+        config: What its `OpenSession` carries.
+        callbacks: Names of the callbacks that run in it.
+    """
+
+    name: str
+    kind: str
+    config: dict[str, Any] = {}
+    callbacks: tuple[str, ...] = ()
+
+
+class PipelinePlan(Struct, frozen=True):
+    """A pipeline, ready to be put to work.
+
+    Attributes:
+        settings: For the source.
+        ring: How large its rings are.
+        schedule: None: free running.
+        target_fps: As far as the configuration tells.
+        armed: A session has begun before its first frame: it waits for a trigger
+            or a time.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    ring: dict[str, Any]
+    schedule: dict[str, Any] | None
+    workers: tuple[WorkerPlan, ...]
+    rings: tuple[RingPlan, ...]
+    target_fps: float
+    armed: bool
+    autostart: bool
+
+    @property
+    def callbacks(self) -> list[str]:
+        """The names of all callbacks, inline ones too."""
+        return [name for worker in self.workers for name in worker.callbacks]
+
+    def worker_of(self, callback: str) -> str | None:
+        """Say which worker runs a callback."""
+        for worker in self.workers:
+            if callback in worker.callbacks:
+                return worker.name
+        return None
+
+
+def plan_pipeline(config: Config, name: str) -> PipelinePlan:
+    """Work out what a pipeline of the configuration consists of."""
+    pipeline = config.pipelines[name]
+    apart = [c for c in pipeline.callbacks if not c.inline]
+    workers = [WorkerPlan(CAPTURE, "capture")]
+    if pipeline.encoder is not None:
+        workers.append(_encoder(config, name))
+    workers += [WorkerPlan(c.name, "callback", _callback(c), (c.name,)) for c in apart]
+    schedule = msgspec.to_builtins(pipeline.schedule)
+    is_free = pipeline.schedule == type(pipeline.schedule)()
+    return PipelinePlan(
+        name=name,
+        settings=pipeline.source.settings(),
+        ring=_ring(config, pipeline),
+        schedule=None if is_free else schedule,
+        workers=tuple(workers),
+        rings=tuple(_rings(pipeline, apart)),
+        target_fps=float(getattr(pipeline.source, "fps", None) or 0.0),
+        armed=not is_free,
+        autostart=pipeline.autostart,
+    )
+
+
+def _ring(config: Config, pipeline: PipelineConfig) -> dict[str, Any]:
+    ring = pipeline.ring
+    return {
+        "slots": ring.slots,
+        "overflow": ring.overflow,
+        "overflow_nbytes": ring.overflow_size,
+        "overflow_dir": ring.overflow_dir or config.daemon.data_dir,
+        "when_full": ring.when_full,
+    }
+
+
+def _rings(pipeline: PipelineConfig, apart: list[CallbackConfig]) -> list[RingPlan]:
+    """One ring of the source, and one of each callback whose frames are read."""
+    encoder = pipeline.encoder
+    fed_by = encoder_input(pipeline)
+    recorders = [ReaderPlan(encoder.name, "every", evictable=False)] if encoder else []
+    callbacks = [
+        ReaderPlan(c.name, c.policy, evictable=c.policy == "every" and c.name != fed_by)
+        for c in apart
+    ]
+    if not fed_by:
+        return [RingPlan(SOURCE, CAPTURE, (*recorders, *callbacks))]
+    return [
+        RingPlan(SOURCE, CAPTURE, tuple(callbacks)),
+        RingPlan(f"callback:{fed_by}", fed_by, tuple(recorders)),
+    ]
+
+
+def encoder_input(pipeline: PipelineConfig) -> str:
+    """Name the callback, in a process of its own, that feeds the encoder; or ""."""
+    if pipeline.encoder is None or not pipeline.encoder.input:
+        return ""
+    name = pipeline.encoder.input.removeprefix("callback:")
+    inline = {c.name for c in pipeline.callbacks if c.inline}
+    return "" if name in inline else name
+
+
+def _callback(callback: CallbackConfig) -> dict[str, Any]:
+    return {
+        "name": callback.name,
+        "target": callback.target,
+        "buffer_length": callback.buffer_length,
+        "settings": dict(callback.settings),
+    }
+
+
+def _encoder(config: Config, name: str) -> WorkerPlan:
+    pipeline = config.pipelines[name]
+    encoder = pipeline.encoder
+    assert encoder is not None
+    inline = [c for c in pipeline.callbacks if c.inline]
+    fed_by = (encoder.input or "").removeprefix("callback:")
+    plan = {
+        "name": encoder.name,
+        "pipeline": name,
+        "data_dir": config.daemon.data_dir,
+        "require_mount": config.daemon.require_mount,
+        "limits": {
+            "segment_size": encoder.segment_size,
+            "segment_pages": encoder.segment_pages,
+            "segment_s": encoder.segment_s,
+        },
+        "sync_ms": encoder.sync_ms,
+        "input": fed_by if fed_by in {c.name for c in inline} else "",
+        "callbacks": [_callback(c) for c in inline],
+        "config": msgspec.to_builtins(pipeline),
+    }
+    return WorkerPlan(encoder.name, "encoder", plan, tuple(c.name for c in inline))

@@ -1,0 +1,340 @@
+"""The supervisor's part in a ring: places, counters and epochs (RING-SPEC, role V).
+
+It makes each reader's counters, hands them out, keeps a dead reader's place, and
+when a producer dies reads from the header where its epoch ends.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from imagemp.ring import layout
+from imagemp.ring.segment import Header
+
+from .pipeline import ReaderPlan, RingPlan
+from .workers.orders import (
+    Attach,
+    End,
+    Enter,
+    Gone,
+    Order,
+    RingMade,
+    Start,
+    Successor,
+)
+
+Send = Callable[[str, Order, Sequence[int]], None]
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a ring has seen, over its epochs; all of one instant."""
+
+    captured: int = 0
+    published: int = 0
+    staged: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    not_wanted: int = 0
+    late: int = 0
+
+    def add(self, other: "Totals") -> None:
+        """Add another epoch's."""
+        self.captured += other.captured
+        self.published += other.published
+        self.staged += other.staged
+        self.dropped.update(other.dropped)
+        self.missed.update(other.missed)
+        self.not_wanted += other.not_wanted
+        self.late += other.late
+
+
+@dataclass(slots=True)
+class Place:
+    """A reader's seat in one epoch, and the counters it has had there."""
+
+    number: int
+    reader: ReaderPlan
+    sets: list[tuple[int, ...]] = field(default_factory=list)
+    drained: int = 0
+    has_left: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a successor goes on where a dead reader was."""
+        return self.reader.policy == "every" and not self.reader.evictable
+
+    @property
+    def cell(self) -> int:
+        """The index of its `released` word."""
+        return self.number % layout.READER_CELLS
+
+    def drain(self) -> int:
+        """Read every `done` of a dead epoch; give how many frames in all."""
+        for counters in self.sets:
+            try:
+                self.drained += os.eventfd_read(counters[1])
+            except BlockingIOError:
+                pass
+        return self.drained
+
+    def close(self) -> None:
+        """Close our copies of the counters."""
+        for counters in self.sets:
+            _close(counters)
+        self.sets = []
+
+
+class Epoch:
+    """One life of a ring's producer."""
+
+    def __init__(self, made: RingMade, fds: list[int]) -> None:
+        self.number, self.made, self.fds = made.epoch, made, fds
+        self.header = Header(fds[0])
+        self.places: dict[str, Place] = {}
+        self.end: int | None = None
+        self.is_dead = False
+        self.lost = 0  # captured, and never published: its producer died
+
+    def totals(self) -> Totals:
+        """Read the cells; what the producer adds meanwhile shows as staged."""
+        cells = self.header.cells
+        published = cells[layout.PUBLISHED] - cells[layout.PUBLISHED0]
+        dropped = Counter(self.header.counts(layout.DROPPED, layout.DROP_CAUSES))
+        missed = Counter(self.header.counts(layout.MISSED, layout.MISS_CAUSES))
+        captured = cells[layout.GRABBED] - cells[layout.GRABBED0]
+        if self.lost:
+            dropped["capture_restart"] += self.lost
+        staged = captured - published - dropped.total()
+        wanted_not, late = cells[layout.NOT_WANTED], cells[layout.LATE]
+        return Totals(captured, published, staged, dropped, missed, wanted_not, late)
+
+    def base(self, place: Place) -> int:
+        """Where a kept reader of a dead epoch stands."""
+        if not place.is_kept:
+            return -1
+        cells = self.header.cells
+        released = cells[layout.RELEASED + place.cell] + place.drain()
+        return max(released, cells[layout.PUBLISHED0])
+
+    def close(self) -> None:
+        """Let go of the memory. May be called twice."""
+        for place in self.places.values():
+            place.close()
+        self.header.close()
+        _close(self.fds)
+        self.fds = []
+
+
+class RingKeeper:
+    """All epochs of one ring in one session.
+
+    Args:
+        plan: Who produces it and who reads it.
+        send: Sends an order to a worker by name; does nothing if it is dead.
+    """
+
+    def __init__(self, plan: RingPlan, send: Send) -> None:
+        self.plan = plan
+        self._send = send
+        self.epochs: list[Epoch] = []
+        self._past = Totals()
+        self._numbers = count()
+        self._readers = {reader.worker: reader for reader in plan.readers}
+        self.is_over = False
+
+    @property
+    def live(self) -> Epoch | None:
+        """The epoch whose producer lives."""
+        if self.epochs and not self.epochs[-1].is_dead:
+            return self.epochs[-1]
+        return None
+
+    @property
+    def latest(self) -> Epoch | None:
+        """The epoch made last, dead or alive."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def next_epoch(self) -> tuple[int, int, int, int]:
+        """Number, first seq, first index of the next epoch; time of the last frame."""
+        if not self.epochs:
+            return 0, 0, 0, 0
+        last = self.epochs[-1]
+        cells = last.header.cells
+        seq, index = cells[layout.GRABBED], cells[layout.PUBLISHED]
+        return last.number + 1, seq, index, cells[layout.T_LAST_NS]
+
+    def made(self, made: RingMade, fds: list[int]) -> None:
+        """The producer has a new ring; nobody is attached yet."""
+        self.epochs.append(Epoch(made, fds))
+
+    def go(self) -> None:
+        """Attach every reader, then let the producer start: it misses no frame."""
+        for reader in self._readers.values():
+            self._attach(reader)
+        self._send(self.plan.producer, Start(), ())
+
+    def ended(self, index: int) -> None:
+        """The producer said where the stream ends; it lives until let go."""
+        self.is_over = True
+        if (epoch := self.live) is not None:
+            epoch.end = index
+            self._tell_end(epoch)
+        else:  # it never made a ring
+            for worker in self._readers:
+                self._send(worker, End(0, index), ())
+
+    def producer_died(self, *, last: bool) -> None:
+        """Its process is gone: what it published is what there is."""
+        self.is_over = self.is_over or last
+        epoch = self.live
+        if epoch is None:
+            if last and not self.epochs:
+                self.ended(0)
+            return
+        totals = epoch.totals()
+        epoch.is_dead, epoch.lost = True, totals.staged
+        epoch.end = epoch.header.cells[layout.PUBLISHED]
+        self._tell_end(epoch)
+
+    def give_up(self) -> None:
+        """The producer will not come back: the stream ends where its epoch did."""
+        self.is_over = True
+        if self.epochs:
+            self._tell_end(self.epochs[-1])
+        else:
+            self.ended(0)
+
+    def reader_died(self, worker: str) -> None:
+        """A place is kept for a reader that may miss nothing; others lose theirs."""
+        for epoch in self.epochs:
+            place = epoch.places.get(worker)
+            if place is not None and not place.is_kept:
+                self._forget(epoch, place)
+
+    def reader_gone(self, worker: str) -> None:
+        """The reader will not come back: its frames are nobody's."""
+        self._readers.pop(worker, None)
+        for epoch in self.epochs:
+            if (place := epoch.places.get(worker)) is not None:
+                self._forget(epoch, place)
+
+    def reader_back(self, worker: str) -> None:
+        """A reader's new process: it gets all that the old one had not finished."""
+        reader = self._readers.get(worker)
+        if reader is None:
+            return
+        for epoch in self.epochs:
+            place = epoch.places.get(worker)
+            if place is None:
+                if epoch is self.live:
+                    self._attach(reader)
+            elif not place.has_left:
+                self._succeed(epoch, place)
+        if self.is_over and not self.epochs:
+            self._send(worker, End(0, 0), ())
+
+    def evicted(self, number: int) -> str | None:
+        """A reader of ours stood in the way: attach it anew; say who it was."""
+        epoch = self.live
+        for place in list(epoch.places.values()) if epoch is not None else ():
+            if place.number == number:
+                place.close()
+                self._attach(place.reader)
+                return place.reader.worker
+        return None
+
+    def adopted(self, number: int) -> None:
+        """The producer uses the successor's counters: close the ones before."""
+        for epoch in self.epochs:
+            for place in epoch.places.values():
+                if place.number == number:
+                    for counters in place.sets[:-1]:
+                        _close(counters)
+                    place.sets = place.sets[-1:]
+
+    def left(self, worker: str, number: int) -> None:
+        """A reader has finished an epoch; its memory goes when all have."""
+        for epoch in self.epochs[:-1]:
+            if epoch.number == number and worker in epoch.places:
+                epoch.places[worker].has_left = True
+                if all(place.has_left for place in epoch.places.values()):
+                    self._past.add(epoch.totals())
+                    epoch.close()
+                    self.epochs.remove(epoch)
+
+    def totals(self) -> Totals:
+        """What all epochs have seen, of one instant."""
+        sum_ = Totals()
+        sum_.add(self._past)
+        for epoch in self.epochs:
+            sum_.add(epoch.totals())
+        return sum_
+
+    def close(self) -> None:
+        """Let go of every epoch. May be called twice."""
+        for epoch in self.epochs:
+            epoch.close()
+        self.epochs = []
+
+    # -- steps
+
+    def _attach(self, reader: ReaderPlan) -> None:
+        epoch = self.epochs[-1]
+        place = Place(next(self._numbers), reader)
+        epoch.places[reader.worker] = place
+        counters = _counters(3 if reader.evictable else 2)
+        place.sets.append(counters)
+        attach = Attach(place.number, place.cell, reader.policy, reader.evictable)
+        self._send(self.plan.producer, attach, counters)
+        self._enter(epoch, place)
+
+    def _succeed(self, epoch: Epoch, place: Place) -> None:
+        if not epoch.is_dead:
+            counters = _counters(2)
+            place.sets.append(counters)
+            self._send(self.plan.producer, Successor(place.number), counters)
+        self._enter(epoch, place)
+        if epoch.end is not None:
+            self._send(place.reader.worker, self._end(epoch, place), ())
+
+    def _enter(self, epoch: Epoch, place: Place) -> None:
+        made = epoch.made
+        enter = Enter(
+            epoch.number,
+            place.number,
+            place.reader.policy,
+            made.spec,
+            made.fps,
+            len(epoch.fds) > 1,
+        )
+        self._send(place.reader.worker, enter, (*epoch.fds, *place.sets[-1]))
+
+    def _tell_end(self, epoch: Epoch) -> None:
+        for place in epoch.places.values():
+            self._send(place.reader.worker, self._end(epoch, place), ())
+
+    def _end(self, epoch: Epoch, place: Place) -> End:
+        assert epoch.end is not None
+        base = epoch.base(place) if epoch.is_dead else -1
+        last = self.is_over and epoch is self.epochs[-1]
+        return End(epoch.number, epoch.end, base, last)
+
+    def _forget(self, epoch: Epoch, place: Place) -> None:
+        if not epoch.is_dead:
+            self._send(self.plan.producer, Gone(place.number), ())
+        place.close()
+        del epoch.places[place.reader.worker]
+
+
+def _counters(n: int) -> tuple[int, ...]:
+    """Make ready, done and, for those that may be evicted, evicted."""
+    return tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(n))
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

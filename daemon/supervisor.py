@@ -1,0 +1,267 @@
+"""The supervisor: owns the sockets, the gateway and a crew for each pipeline.
+
+One asyncio loop, one thread; it knows no zmq and no numpy, makes no camera call
+and no call to the data disk.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from imagemp.config import Config, load
+from imagemp.errors import ConfigError
+from imagemp.link import close_all, pair
+
+from .crew import Crew, StartOrder
+from .notify import Notifier
+from .pipeline import plan_pipeline
+from .post import Post, Watch
+from .reports import Meter, metrics, status, worker
+from .requests import Requests
+from .sockets import Sockets
+from .workers.orders import Asked, Forgotten, Listen, Publish, Serve, Told
+
+log = logging.getLogger(__name__)
+HEARTBEAT_S = 1.0
+STATE_S = 5  # heartbeats between two states that nothing has changed
+
+
+class Supervisor:
+    """The daemon, from `run` to its end.
+
+    Attributes:
+        config: In use.
+        instance: Names this run of the daemon.
+        crews: By pipeline.
+    """
+
+    def __init__(self, config: Config, config_path: Path, sockets: Sockets) -> None:
+        self.config, self.config_path, self.sockets = config, config_path, sockets
+        self.instance = uuid.uuid4().hex
+        self.began = time.monotonic()
+        self.crews: dict[str, Crew] = {}
+        self.is_stopping = False
+        self.notifier = Notifier()
+        self.requests = Requests(self)
+        self._meters: dict[str, Meter] = {}
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._beats = 0
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
+        self.gateway = Post("gateway", "gateway", watch, never_gives_up=True)
+
+    async def run(self) -> None:
+        """Serve until told to stop, then stop everything in order."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.ask_to_stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self.gateway.start()
+        for name in self.config.pipelines:
+            self._add_crew(name)
+        self._beat()
+        self._keep_alive()
+        await self._stop.wait()
+        await self._shut_down()
+
+    def ask_to_stop(self) -> None:
+        """Stop cleanly; asked again, leave what is not written yet."""
+        if self.is_stopping:
+            for crew in self.crews.values():
+                crew.stop(now=True)
+        self.is_stopping = True
+        self._stop.set()
+
+    def status(self) -> dict[str, Any]:
+        """Give the document that `imagectl status` shows."""
+        pipelines = {
+            name: status(crew, self._meters[name]) for name, crew in self.crews.items()
+        }
+        return {
+            "v": 1,
+            "instance": self.instance,
+            "state": "stopping" if self.is_stopping else "running",
+            "pid": os.getpid(),
+            "config": str(self.config_path),
+            "pipelines": pipelines,
+            "gateway": worker(self.gateway, Meter()),
+        }
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again; a pipeline at work stays as it is.
+
+        Raises:
+            ConfigError: It cannot be used; nothing has changed.
+        """
+        config = load(self.config_path)
+        busy = [name for name, crew in self.crews.items() if crew.is_busy]
+        refused = [n for n in busy if config.pipelines.get(n) != self._pipeline(n)]
+        if refused:
+            raise ConfigError(
+                f"pipelines.{refused[0]}",
+                "has changed, and a session is on",
+                f"imagectl stop {refused[0]}, then reload again",
+            )
+        changed = {
+            n for n in self.crews if config.pipelines.get(n) != self._pipeline(n)
+        }
+        if config.daemon != self.config.daemon:
+            changed |= set(self.crews) - set(busy)
+        self.config = config
+        for name in changed:
+            await self.crews.pop(name).leave()
+        for name in config.pipelines:
+            if name not in self.crews:
+                self._add_crew(name)
+        self.publish("state", {})
+        return {"changed": sorted(changed), "pipelines": sorted(self.crews)}
+
+    def publish(self, topic: str, body: dict[str, Any]) -> None:
+        """Publish telemetry; a state is made here, of everything."""
+        if topic == "state":
+            body = self.status()
+            self.notifier.status(self._status_line())
+        self.gateway.send(Publish(topic, body))
+
+    def time_reports(self) -> None:
+        """Report at the configured rate while any session is on."""
+        if "report" not in self._timers:
+            self._report()
+
+    # -- pipelines
+
+    def _pipeline(self, name: str) -> Any:  # noqa: ANN401 - compared, not used
+        return self.config.pipelines.get(name)
+
+    def _add_crew(self, name: str) -> None:
+        crew = Crew(plan_pipeline(self.config, name), self.publish)
+        self.crews[name], self._meters[name] = crew, Meter()
+        crew.start_workers()
+        self._listen(crew)
+        if crew.plan.autostart:
+            crew.start(StartOrder(crew.plan))
+            self.time_reports()
+
+    def _listen(self, crew: Crew) -> None:
+        """Give each callback a socket of its own to the gateway."""
+        for name in crew.plan.callbacks:
+            ours, theirs = pair()
+            self.gateway.send(
+                Listen(f"callback.{crew.plan.name}.{name}"), (ours.fileno(),)
+            )
+            crew.speak(name, theirs.fileno())
+            ours.close()
+            theirs.close()
+
+    # -- the gateway
+
+    def _gateway_ready(self, post: Post) -> None:
+        sockets = self.sockets
+        order = Serve(
+            _path(sockets.control),
+            _path(sockets.telemetry),
+            self.instance,
+            str(self.config_path),
+        )
+        post.send(order, (sockets.control.fileno(), sockets.telemetry.fileno()))
+        for crew in self.crews.values():
+            self._listen(crew)
+            self._report_on(crew)
+        self.publish("state", {})
+        self.notifier.ready()
+
+    def _gateway_told(self, _post: Post, told: Told, fds: list[int]) -> None:
+        close_all(fds)
+        if isinstance(told, Asked):
+            self.requests.ask(told)
+        elif isinstance(told, Forgotten):
+            self.requests.forget(told.token)
+
+    def _gateway_died(self, _post: Post, _code: int) -> None:
+        self.requests.forget_all()
+
+    # -- reports
+
+    def _report(self) -> None:
+        self._timers.pop("report", None)
+        for crew in self.crews.values():
+            self._report_on(crew)
+        if any(crew.is_busy for crew in self.crews.values()):
+            period = 1 / self.config.telemetry.rate_hz
+            self._timers["report"] = self._loop.call_later(period, self._report)
+
+    def _report_on(self, crew: Crew) -> None:
+        if crew.session is not None:
+            body = metrics(crew, self._meters[crew.plan.name])
+            self.publish(f"metrics.{crew.plan.name}", body)
+
+    def _beat(self) -> None:
+        uptime = round(time.monotonic() - self.began, 1)
+        self.publish("hb", {"uptime_s": uptime})
+        self._beats += 1
+        if self._beats % STATE_S == 0:
+            self.publish("state", {})
+        self._timers["beat"] = self._loop.call_later(HEARTBEAT_S, self._beat)
+
+    def _keep_alive(self) -> None:
+        if (period := self.notifier.watchdog_s) is not None:
+            self.notifier.alive()
+            self._timers["watchdog"] = self._loop.call_later(
+                period / 2, self._keep_alive
+            )
+
+    def _status_line(self) -> str:
+        lines = []
+        for name, crew in self.crews.items():
+            counts = crew.counts()
+            dropped = sum(counts.dropped.values())
+            stage = crew.session.stage if crew.session is not None else "idle"
+            fps = self._meters[name].fps if crew.is_busy else 0.0
+            lines.append(f"{name} {stage} {fps:.1f} fps, {dropped} dropped")
+        return "; ".join(lines) or "no pipeline"
+
+    # -- the end
+
+    def _hang_up(self) -> None:
+        task = self._loop.create_task(self._reload_by_signal())
+        task.add_done_callback(lambda _: None)
+
+    async def _reload_by_signal(self) -> None:
+        self.notifier.reloading()
+        try:
+            result = await self.reload()
+            log.info("reloaded, changed: %s", result["changed"])
+        except ConfigError as error:
+            log.error("not reloaded: %s", error)
+        self.notifier.ready()
+
+    async def _shut_down(self) -> None:
+        """Drain, then let the workers go, the gateway last."""
+        self.notifier.stopping()
+        self.publish("state", {})
+        crews = list(self.crews.values())
+        waited = [crew.done for crew in crews if crew.is_busy and crew.done is not None]
+        for crew in crews:
+            crew.stop()
+        self._extend()
+        await asyncio.gather(*waited)
+        await asyncio.gather(*(crew.leave() for crew in crews))
+        self.publish("state", {})
+        await self.gateway.leave()
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def _extend(self) -> None:
+        """Ask systemd for time as long as frames are being written."""
+        self.notifier.extend(15)
+        self._timers["extend"] = self._loop.call_later(5, self._extend)
+
+
+def _path(listening: socket.socket) -> str:
+    return str(listening.getsockname())

@@ -1,0 +1,322 @@
+"""The capture worker: timetable > source > slot, one frame at a time.
+
+One thread that runs Python. It serves its link between any two frames, and while
+it waits for the camera or for a slot: a capture that is deaf in `grab` would
+leave a reader's successor asleep with frames waiting.
+"""
+
+import logging
+import select
+import time
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from imagemp.daemon.schedule import Schedule, schedule_from
+from imagemp.errors import ImagempError, SourceError
+from imagemp.frames import FrameInfo
+from imagemp.link import Link
+from imagemp.ring.layout import LATE, MISS_CAUSES, MISSED, NOT_WANTED, T_LAST_NS
+from imagemp.ring.writer import Writer, new_frame
+
+from ..sources.base import EndOfSource, Grab, Source
+from ..sources.load import make_source
+from ..sources.threaded import Threaded
+from .base import Worker
+from .orders import (
+    Attach,
+    Ended,
+    Failed,
+    FirstFrame,
+    Gone,
+    LetGo,
+    Prepare,
+    RingMade,
+    Start,
+    Stop,
+    Successor,
+    ToWorker,
+    Trigger,
+)
+from .output import Output, RingPlan, close_extra
+
+log = logging.getLogger(__name__)
+
+
+class Limits(Struct, frozen=True):
+    """When a session ends by itself.
+
+    Attributes:
+        frames: After this many captured frames.
+        duration_s: This long after the first captured frame.
+        t_first_ns: Sensor time of that frame, if an earlier epoch took it.
+    """
+
+    frames: int | None = None
+    duration_s: float | None = None
+    t_first_ns: int = 0
+
+
+class Capture(Worker):
+    """Grabs frames and publishes them; what finds no slot is counted."""
+
+    kind: ClassVar[str] = "capture"
+
+    def __init__(self, link: Link[ToWorker]) -> None:
+        super().__init__(link)
+        self.output = Output(self.tell)
+        self.source: Source | None = None
+        self.schedule: Schedule | None = None
+        self.order: Prepare | None = None
+        self.limits = Limits()
+        self.plan = RingPlan()
+        self.running = False
+        self.t_first_ns = 0
+        self._ending: Ended | None = None
+        self._wake = select.epoll()
+
+    def set_up(self) -> None:
+        self._wake.register(self.link, select.EPOLLIN)
+
+    def step(self) -> None:
+        if self.running and self.output.writer is not None:
+            self._take_frame(self.output.writer)
+        else:
+            self._wait()
+        if self._wake.poll(0):
+            self._serve()
+        if self._ending is not None:
+            self._tell_end(self._ending)
+
+    def tear_down(self) -> None:
+        self._close()
+
+    # -- orders
+
+    def on_prepare(self, order: Prepare, _fds: list[int]) -> None:
+        self._close()
+        self.order = order
+        try:
+            self._prepare(order)
+        except ImagempError as error:
+            self._close()
+            self.tell(Failed(order.session, error.code, str(error), error.hint))
+
+    def on_attach(self, order: Attach, fds: list[int]) -> None:
+        self.output.attach(order, fds)
+
+    def on_successor(self, order: Successor, fds: list[int]) -> None:
+        self.output.succeed(order, fds)
+
+    def on_gone(self, order: Gone, _fds: list[int]) -> None:
+        self.output.forget(order)
+
+    def on_start(self, _order: Start, _fds: list[int]) -> None:
+        self.running = self.output.writer is not None
+        if self.schedule is not None:
+            self.schedule.begin(boottime_ns())
+
+    def on_trigger(self, order: Trigger, _fds: list[int]) -> None:
+        if self.schedule is not None:
+            self.schedule.trigger(order.n)
+
+    def on_stop(self, _order: Stop, _fds: list[int]) -> None:
+        if self.running:
+            self._end("stopped")
+
+    def on_let_go(self, _order: LetGo, _fds: list[int]) -> None:
+        self._close()
+
+    # -- a session
+
+    def _prepare(self, order: Prepare) -> None:
+        self.plan = msgspec.convert(order.ring, RingPlan)
+        self.limits = msgspec.convert(order.limits, Limits)
+        self.schedule = schedule_from(order.schedule) if order.schedule else None
+        self.t_first_ns = self.limits.t_first_ns
+        source = make_source(order.settings)
+        self.source = source if source.interruptible else Threaded(source)
+        self.source.first_seq = order.first_seq
+        spec = self.source.open()
+        writer, fds = self.output.make(
+            spec, self.plan, order.first_seq, order.first_index
+        )
+        if writer.spill is not None:
+            self._wake.register(writer.spill, select.EPOLLIN)
+        made = RingMade(
+            order.session,
+            order.epoch,
+            spec.to_plain(),
+            self.source.fps,
+            self.source.notes,
+        )
+        self.tell(made, fds)
+        close_extra(fds)
+
+    def _take_frame(self, writer: Writer) -> None:
+        assert self.source is not None
+        try:
+            grab = self.source.grab(self._wake.fileno())
+        except EndOfSource:
+            self._end("end_of_source")
+        except SourceError as error:
+            self._end("failed", error)
+        else:
+            if grab is not None and self._is_wanted(writer, grab):
+                self._publish(writer, self.source, grab)
+
+    def _is_wanted(self, writer: Writer, grab: Grab) -> bool:
+        """Whether the session's limits and its timetable ask for this frame."""
+        if self._is_over(grab.t_sensor_ns):
+            self._end("duration")
+            return False
+        if self.schedule is None:
+            return True
+        wanted = self.schedule.due(grab.t_sensor_ns)
+        writer.segment.cells[LATE] = self.schedule.late
+        if not wanted:
+            writer.segment.cells[NOT_WANTED] += 1
+            if self.schedule.finished:
+                self._end("timetable")
+        return wanted
+
+    def _publish(self, writer: Writer, source: Source, grab: Grab) -> None:
+        info = self._describe(writer, grab)
+        if (slot := self._slot(writer)) < 0:
+            writer.drop_for_want_of_a_slot()
+        else:
+            try:
+                source.retrieve(new_frame(writer, slot, info))
+            except SourceError as error:
+                writer.give_back(slot)
+                writer.drop("camera_error")
+                self._end("failed", error)
+                return
+            writer.commit(slot, info)
+        if self.running:
+            self._after(info)
+
+    def _describe(self, writer: Writer, grab: Grab) -> FrameInfo:
+        """Count the frame and say when it was taken."""
+        seq = writer.count_grab()
+        arrival = boottime_ns()
+        missed = self._missed(writer, grab)
+        cells = writer.segment.cells
+        cells[T_LAST_NS] = grab.t_sensor_ns
+        if not self.t_first_ns:
+            self.t_first_ns = grab.t_sensor_ns
+        return FrameInfo(
+            seq=seq,
+            t_sensor_ns=grab.t_sensor_ns,
+            t_arrival_ns=arrival,
+            t_unix_ns=grab.t_sensor_ns + time.time_ns() - arrival,
+            exposure_us=grab.exposure_us,
+            gain=grab.gain,
+            missed_before=missed,
+            fields=grab.fields,
+        )
+
+    def _missed(self, writer: Writer, grab: Grab) -> int:
+        """Count what the sensor's clock says is missing before this frame."""
+        assert self.order is not None and self.source is not None
+        if self.schedule is not None:
+            return 0  # frames between two deadlines are not wanted, not missed
+        cause, missed = "sensor_gap", grab.missed
+        t_last = self.order.t_last_ns
+        if t_last and self.source.fps and not writer.segment.cells[T_LAST_NS]:
+            periods = (grab.t_sensor_ns - t_last) * self.source.fps / 1e9
+            cause, missed = "capture_restart", max(0, round(periods) - 1)
+        if missed:
+            writer.segment.cells[MISSED + MISS_CAUSES.index(cause)] += missed
+        return missed
+
+    def _slot(self, writer: Writer) -> int:
+        """Get a slot; `when_full = "wait"` waits for one, whatever it takes."""
+        slot = writer.acquire()
+        while slot < 0 and self.plan.when_full == "wait" and not self.leaving:
+            poll = select.poll()
+            poll.register(writer, select.POLLIN)
+            poll.register(self.link, select.POLLIN)
+            poll.poll()
+            self.serve_link()
+            slot = writer.acquire()
+        return slot
+
+    def _after(self, info: FrameInfo) -> None:
+        assert self.order is not None
+        if info.seq == self.order.first_seq:
+            missed = {"capture_restart": info.missed_before} if info.seq else {}
+            self.tell(
+                FirstFrame(
+                    self.order.session, self.order.epoch, info.t_sensor_ns, missed
+                )
+            )
+        if self.limits.frames is not None and info.seq + 1 >= self.limits.frames:
+            self._end("frames")
+        elif self.schedule is not None and self.schedule.finished:
+            self._end("timetable")
+
+    def _is_over(self, now_ns: int) -> bool:
+        if self.limits.duration_s is None or not self.t_first_ns:
+            return False
+        return now_ns >= self.t_first_ns + round(self.limits.duration_s * 1e9)
+
+    def _end(self, reason: str, error: ImagempError | None = None) -> None:
+        """Take no more frames; what is queued is published first."""
+        assert self.order is not None
+        self.running = False
+        ending = Ended(self.order.session, self.order.epoch, 0, reason)
+        if error is not None:
+            ending = msgspec.structs.replace(
+                ending, message=str(error), hint=error.hint, retry=self._may_retry
+            )
+        self._ending = ending
+
+    def _tell_end(self, ending: Ended) -> None:
+        writer = self.output.writer
+        if writer is not None and writer.is_drained:
+            index = writer.ledger.next_index
+            self.tell(msgspec.structs.replace(ending, index=index))
+            self._ending = None
+
+    @property
+    def _is_drained(self) -> bool:
+        return self.output.writer is None or self.output.writer.is_drained
+
+    @property
+    def _may_retry(self) -> bool:
+        return self.order is not None and self.order.settings.get("kind") != "file"
+
+    # -- waiting
+
+    def _wait(self) -> None:
+        """Nothing to grab: wait for orders, and for readers to release."""
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        if self.output.writer is not None:
+            poll.register(self.output.writer, select.POLLIN)
+        if self._ending is None or not self._is_drained:
+            poll.poll()
+        if self.output.writer is not None:
+            self.output.writer.reclaim()
+
+    def _serve(self) -> None:
+        if self.output.writer is not None:
+            self.output.writer.publish_spilled()
+        self.serve_link()
+
+    def _close(self) -> None:
+        self.running, self._ending = False, None
+        writer = self.output.writer
+        if writer is not None and writer.spill is not None:
+            self._wake.unregister(writer.spill)
+        self.output.close()
+        if self.source is not None:
+            self.source.close()
+            self.source = None
+
+
+def boottime_ns() -> int:
+    """Give the time of the clock of SensorTimestamp; it counts suspended time."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

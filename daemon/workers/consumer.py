@@ -1,0 +1,219 @@
+"""What encoder and callback share: they read a ring and account for each frame.
+
+The law of a consumer: handled = recorded + skipped(cause). What is published and
+not yet handled is in flight.
+"""
+
+import select
+import time
+from collections import Counter, deque
+from typing import Any
+
+from imagemp.errors import Evicted
+from imagemp.frames import Frame
+from imagemp.link import Link
+from imagemp.ring.feed import Feed
+from imagemp.spec import FrameSpec
+
+from .base import Worker
+from .cadence import Cadence
+from .orders import (
+    Discard,
+    Drained,
+    End,
+    Enter,
+    LeftEpoch,
+    OpenSession,
+    Opened,
+    Report,
+    ToWorker,
+)
+
+BATCH = 8  # frames between two looks at the link
+REPORT_S = 0.25
+LAGS = 512  # how many lags the percentiles are taken of
+
+
+class Consumer(Worker):
+    """Deals with each frame by `handle`, which says what became of it."""
+
+    def __init__(self, link: Link[ToWorker]) -> None:
+        super().__init__(link)
+        self.feed = Feed()
+        self.session = ""
+        self.handled = self.recorded = 0
+        self.skipped: Counter[str] = Counter()
+        self._cadence = Cadence(REPORT_S)
+        self._discarding = self._is_drained = False
+        self._lags: deque[int] = deque(maxlen=LAGS)
+
+    # -- for the child
+
+    def open(self, order: OpenSession) -> str:
+        """A session begins; give its folder, if this worker has one.
+
+        Raises:
+            ImagempError: It cannot begin.
+        """
+        raise NotImplementedError
+
+    def begin(self, spec: FrameSpec) -> None:
+        """The first ring of the session is there."""
+
+    def handle(self, frame: Frame) -> str:
+        """Deal with a frame; "" if it was, else the cause it is skipped under."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """All frames of the session have been dealt with."""
+
+    def numbers(self) -> dict[str, Any]:
+        """What else a report should tell."""
+        return {}
+
+    def extra_files(self) -> list[Any]:
+        """What else to wake for; then `on_extra` is called."""
+        return []
+
+    def on_extra(self) -> None:
+        """One of the extra files may be readable."""
+
+    def broken(self, order: OpenSession, error: Exception) -> None:
+        """The session cannot begin: tell why, let go of what was opened."""
+        raise NotImplementedError
+
+    # -- orders
+
+    def on_open_session(self, order: OpenSession, _fds: list[int]) -> None:
+        self.feed.clear()
+        self.session = order.session
+        self.handled, self.recorded = 0, 0
+        self.skipped.clear()
+        self._lags.clear()
+        self._discarding = self._is_drained = False
+        try:
+            folder = self.open(order)
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+            self.broken(order, error)
+            self.session = ""
+        else:
+            self.tell(Opened(order.session, folder))
+
+    def on_enter(self, order: Enter, fds: list[int]) -> None:
+        if not order.has_overflow:
+            fds.insert(1, -1)
+        spec = FrameSpec.from_plain(order.spec)
+        first = self.feed.reader is None
+        self.feed.enter(order.epoch, order.policy, spec, order.fps, fds)
+        if first and order.epoch == 0:
+            self.begin(spec)
+
+    def on_end(self, order: End, _fds: list[int]) -> None:
+        self.feed.end(order.epoch, order.index, order.base, last=order.last)
+
+    def on_discard(self, _order: Discard, _fds: list[int]) -> None:
+        self._discarding = True
+
+    # -- the loop
+
+    def step(self) -> None:
+        self._wait()
+        self.serve_link()
+        self.on_extra()
+        if not self.session:
+            return
+        self._take_frames()
+        if self._cadence.take(time.monotonic()):
+            self.report()
+        if self.feed.is_finished and not self._is_drained:
+            self._drain()
+
+    def report(self) -> None:
+        """Tell the numbers of this instant."""
+        self.tell(
+            Report(
+                self.session,
+                self.handled,
+                self.recorded,
+                self.durable,
+                dict(self.skipped),
+                self.numbers() | {"lag_ms": percentiles(self._lags)},
+            )
+        )
+
+    @property
+    def durable(self) -> int:
+        """Recorded frames that would outlive a power cut."""
+        return 0
+
+    def skip(self, cause: str, n: int = 1) -> None:
+        """Account for frames that were given up."""
+        self.handled += n
+        self.skipped[cause] += n
+        self._cadence.mark()
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self.link, select.POLLIN)
+        if self.session and self.feed.fileno() >= 0 and not self._is_drained:
+            poll.register(self.feed, select.POLLIN)
+        for file in self.extra_files():
+            poll.register(file, select.POLLIN)
+        timeout = self._cadence.timeout(time.monotonic())
+        if not (self.session and self.feed.is_finished and not self._is_drained):
+            poll.poll(None if timeout is None else timeout * 1000)
+
+    def _take_frames(self) -> None:
+        epoch = self.feed.epoch
+        for _ in range(BATCH):
+            try:
+                frame = self.feed.take()
+                if self.feed.epoch != epoch:
+                    self.tell(LeftEpoch(epoch))
+                    epoch = self.feed.epoch
+                if frame is None:
+                    return
+                self._account(frame)
+                self.feed.release(frame)
+            except Evicted:
+                self.feed.leave()
+                return
+
+    def _account(self, frame: Frame) -> None:
+        self._catch_up(frame.info.index)
+        if frame.info.index < self.handled:
+            return  # an earlier process of this worker has dealt with it
+        if self._discarding:
+            self.skip("undrained")
+            return
+        cause = self.handle(frame)
+        self._lags.append(
+            time.clock_gettime_ns(time.CLOCK_BOOTTIME) - frame.info.t_arrival_ns
+        )
+        if cause:
+            self.skip(cause)
+            return
+        self.handled += 1
+        self.recorded += 1
+        self._cadence.mark()
+
+    def _catch_up(self, index: int) -> None:
+        """Frames between the last one and this never reached us."""
+        if index > self.handled:
+            self.skip("behind", index - self.handled)
+
+    def _drain(self) -> None:
+        self._catch_up(self.feed.end_index)
+        self._is_drained = True
+        self.finish()
+        self.report()
+        self.tell(Drained(self.session))
+
+
+def percentiles(lags_ns: deque[int]) -> dict[str, float]:
+    """Give median and 99th percentile in ms; empty without lags."""
+    if not lags_ns:
+        return {}
+    ordered = sorted(lags_ns)
+    middle, late = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
+    return {"p50": round(middle / 1e6, 3), "p99": round(late / 1e6, 3)}

@@ -1,0 +1,296 @@
+"""The encoder worker: ring > recording. It never skips a frame unseen.
+
+It keeps the session's folder: pages, frame log and manifest. When the supervisor
+dies it drains what was published, closes its files and leaves.
+"""
+
+import errno
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from imagemp.errors import DiskError, ImagempError
+from imagemp.frames import Frame, spec_of
+from imagemp.link import Link
+from imagemp.recording.folder import SessionFolder
+from imagemp.recording.manifest import Manifest, read_manifest, write_manifest
+from imagemp.recording.plan import RecordingPlan, SegmentLimits
+from imagemp.recording.writer import Recording
+from imagemp.spec import FrameSpec
+
+from .consumer import Consumer
+from .inline import InlineCallbacks
+from .orders import (
+    Deliver,
+    End,
+    Event,
+    Failed,
+    Finalise,
+    Finished,
+    OpenSession,
+    Speak,
+    ToWorker,
+)
+from .user_code import CallbackPlan
+
+log = logging.getLogger(__name__)
+STEP_S = 30  # a step of the encoder that takes longer leaves its stack and dies
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class EncoderPlan(Struct, frozen=True):
+    """What to record, where and how.
+
+    Attributes:
+        name: The encoder's.
+        data_dir: Where all recordings are.
+        limits: When to begin a new file.
+        sync_ms: How often the disk is asked to have it all.
+        input: Name of the inline callback whose frames are recorded, or "".
+        callbacks: Those that run in this process.
+        config: The pipeline's configuration, for the manifest.
+    """
+
+    name: str
+    pipeline: str
+    data_dir: str
+    limits: SegmentLimits
+    sync_ms: int
+    require_mount: bool = False
+    input: str = ""
+    callbacks: list[CallbackPlan] = []
+    config: dict[str, Any] = {}
+    clock: list[tuple[int, int]] = []
+    clock_synchronised: bool = False
+
+
+class Encoder(Consumer):
+    """Links a page for each frame, and releases the frame after."""
+
+    kind: ClassVar[str] = "encoder"
+    outlives: ClassVar[bool] = True
+
+    def __init__(self, link: Link[ToWorker]) -> None:
+        super().__init__(link)
+        self.plan: EncoderPlan | None = None
+        self.folder: SessionFolder | None = None
+        self.manifest: Manifest | None = None
+        self.recording: Recording | None = None
+        self.inline = InlineCallbacks(self.tell)
+        self._resumed = self._is_orphan = False
+        self._failure = ""  # the cause all further frames are skipped under
+        self._fps = 0.0
+
+    # -- a session
+
+    def open(self, order: OpenSession) -> str:
+        self._let_go()
+        self.plan = plan = msgspec.convert(order.config, EncoderPlan)
+        self._failure, self._resumed = "", order.resume
+        self.inline.load(plan.callbacks, plan.input)
+        if order.resume:
+            self._resume(plan, order)
+        else:
+            self._create(plan, order)
+        assert self.folder is not None
+        return str(self.folder.path)
+
+    def begin(self, spec: FrameSpec) -> None:
+        assert self.manifest is not None
+        self._fps = self.feed.fps
+        self.inline.open(spec)
+        if not self.inline.input:
+            self._start_recording(spec)
+
+    def handle(self, frame: Frame) -> str:
+        signal.alarm(STEP_S)
+        try:
+            result, cause = self.inline.process(frame)
+            return cause or self._failure or self._append(result)
+        finally:
+            signal.alarm(0)
+
+    def finish(self) -> None:
+        self.inline.close()
+        if self.recording is not None:
+            try:
+                self.recording.close()
+            except DiskError as error:
+                self._fail(error)
+        if self._is_orphan:
+            self._write_manifest("incomplete", {})
+            self.leaving = True
+
+    def numbers(self) -> dict[str, Any]:
+        numbers: dict[str, Any] = {"callbacks": self.inline.numbers()}
+        if self.recording is not None:
+            numbers["bytes"] = self.recording.bytes_written
+        return numbers
+
+    @property
+    def durable(self) -> int:
+        return self.recording.durable if self.recording is not None else 0
+
+    def broken(self, order: OpenSession, error: Exception) -> None:
+        self._let_go()
+        if not isinstance(error, ImagempError):
+            log.error("session cannot begin", exc_info=error)
+        code = error.code if isinstance(error, ImagempError) else "E_CALLBACK"
+        hint = error.hint if isinstance(error, ImagempError) else ""
+        self.tell(Failed(order.session, code, str(error), hint))
+
+    def tear_down(self) -> None:
+        self.feed.clear()
+        self._let_go()
+
+    # -- orders
+
+    def on_speak(self, order: Speak, fds: list[int]) -> None:
+        self.inline.speak_to(order.callback, fds[0])
+
+    def on_deliver(self, order: Deliver, _fds: list[int]) -> None:
+        self.inline.message(order.callback, order.body)
+
+    def on_finalise(self, order: Finalise, _fds: list[int]) -> None:
+        if self.manifest is None:
+            return
+        self.manifest.clock = order.clock
+        self.manifest.events = order.events
+        self.manifest.ended_unix_ns = order.ended_unix_ns
+        self._write_manifest(order.state, order.counts)
+        session, self.session = self.session, ""
+        self._let_go()
+        self.feed.clear()
+        self.tell(Finished(session))
+
+    def on_supervisor_gone(self) -> None:
+        """Drain what was published before the end, then leave."""
+        published = self.feed.published()
+        if not self.session or published is None or self._is_orphan:
+            self.leaving = True
+            return
+        self._is_orphan = True
+        epoch, index = published
+        log.warning("supervisor gone: draining to frame %d", index)
+        self.on_end(End(epoch, index), [])
+
+    def serve_link(self) -> None:
+        if not self._is_orphan:
+            super().serve_link()
+
+    # -- the recording
+
+    def _create(self, plan: EncoderPlan, order: OpenSession) -> None:
+        data_dir = Path(plan.data_dir)
+        if plan.require_mount and not data_dir.is_mount():
+            raise DiskError(
+                f"data_dir: {data_dir} is not a mount point, and require_mount is set",
+                "mount the disk, then start again",
+            )
+        self.folder = SessionFolder.create(data_dir, plan.pipeline, order.session)
+        self.manifest = Manifest(
+            session=order.session,
+            pipeline=plan.pipeline,
+            state="running",
+            started_unix_ns=order.started_unix_ns,
+            clock=plan.clock,
+            clock_synchronised=plan.clock_synchronised,
+            config=plan.config,
+        )
+        write_manifest(self.folder.path, self.manifest)
+
+    def _resume(self, plan: EncoderPlan, order: OpenSession) -> None:
+        path = Path(plan.data_dir) / plan.pipeline / order.session
+        self.folder = SessionFolder.open(path)
+        self.manifest = read_manifest(path)
+        self.skipped.update(order.counts.get("skipped", {}))
+        self.handled = sum(self.skipped.values())
+        if self.manifest.spec is not None:
+            self._start_recording(self.manifest.spec)
+
+    def _start_recording(self, spec: FrameSpec) -> None:
+        assert self.plan is not None and self.folder is not None
+        if self.recording is not None:
+            return
+        if self.manifest is not None and self.manifest.spec is None:
+            self.manifest.spec = spec
+            write_manifest(self.folder.path, self.manifest)
+        plan = RecordingPlan(
+            spec,
+            self._fps,
+            {"session": self.session, "config": self.plan.config},
+            self.plan.limits,
+            self.plan.name,
+            self.plan.sync_ms,
+        )
+        make = Recording.resume if self._resumed else Recording.create
+        self.recording = make(self.folder.path, plan)
+        if self._resumed:
+            self._take_over(self.recording)
+
+    def _take_over(self, recording: Recording) -> None:
+        """Count what the process before has recorded, and nothing twice."""
+        self.recorded = recording.recorded
+        self.handled = max(self.handled, recording.next_index)
+        unknown = self.handled - self.recorded - sum(self.skipped.values())
+        if unknown > 0:
+            self.skipped["filtered" if self.inline.input else "disk_error"] += unknown
+
+    def _append(self, frame: Frame) -> str:
+        if self.recording is None:
+            self._start_recording(spec_of(frame.planes))
+        assert self.recording is not None
+        info = frame.info
+        try:
+            self.recording.append(frame, info.ring_used, info.overflow_used)
+        except DiskError as error:
+            return self._fail(error)
+        return ""
+
+    def _fail(self, error: DiskError) -> str:
+        """The disk takes no more: the session ends, each frame is counted."""
+        self._failure = "disk_full" if error.errno in _FULL else "disk_error"
+        log.error("recording stopped: %s", error)
+        self.tell(Event(self._failure, {"message": str(error)}))
+        self.tell(Failed(self.session, error.code, str(error), error.hint))
+        return self._failure
+
+    def _write_manifest(self, state: Any, counts: dict[str, Any]) -> None:  # noqa: ANN401
+        assert self.folder is not None
+        assert self.manifest is not None and self.plan is not None
+        self.manifest.state = state
+        self.manifest.counts = counts or {"encoders": {self.plan.name: self._line()}}
+        if self.recording is not None:
+            self.manifest.files = self.recording.files()
+        if not self.manifest.ended_unix_ns:
+            self.manifest.ended_unix_ns = time.time_ns()
+        try:
+            write_manifest(self.folder.path, self.manifest)
+        except DiskError as error:
+            log.error("manifest not written: %s", error)
+
+    def _line(self) -> dict[str, Any]:
+        return {
+            "recorded": self.recorded,
+            "durable": self.durable,
+            "skipped": dict(self.skipped),
+            "in_flight": 0,
+        }
+
+    def _let_go(self) -> None:
+        self.inline.close()
+        if self.recording is not None:
+            try:
+                self.recording.close()
+            except DiskError as error:
+                log.error("recording not closed: %s", error)
+            self.recording = None
+        if self.folder is not None:
+            self.folder.close()
+            self.folder = None
+        self.manifest = None

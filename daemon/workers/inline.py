@@ -1,0 +1,120 @@
+"""Callbacks that run in the encoder's process: the 2-process form.
+
+What they raise never costs a frame of the recording: it is told, counted, and
+after too many the callback is switched off for the session.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from imagemp.frames import Frame
+from imagemp.link import close_all
+from imagemp.spec import FrameSpec
+
+from .orders import Event, Told
+from .user_code import CallbackPlan, UserCode
+
+log = logging.getLogger(__name__)
+TOO_MANY = 5
+
+
+class InlineCallbacks:
+    """The inline callbacks of one encoder.
+
+    Attributes:
+        input: Whose returned frames are recorded; "" for the source's own.
+    """
+
+    def __init__(self, tell: Callable[[Told], bool]) -> None:
+        self._tell = tell
+        self.input = ""
+        self._codes: dict[str, UserCode] = {}
+        self._delivered: dict[str, int] = {}
+        self._errors: dict[str, int] = {}
+        self._voices: dict[str, int] = {}
+
+    def load(self, plans: Sequence[CallbackPlan], recorded: str) -> None:
+        """Load them for a session.
+
+        Raises:
+            ImagempError: One of them cannot be loaded.
+        """
+        self.close()
+        self.input = recorded
+        self._delivered = {plan.name: 0 for plan in plans}
+        self._errors = {plan.name: 0 for plan in plans}
+        for plan in plans:
+            self._codes[plan.name] = UserCode(plan)
+        for name, fd in self._voices.items():
+            if name in self._codes:
+                self._codes[name].speak_to(fd)
+        self._voices = {n: f for n, f in self._voices.items() if n not in self._codes}
+
+    def open(self, spec: FrameSpec) -> None:
+        """The frames look like this."""
+        for name in self._codes:
+            self._guard(name, lambda code: code.open(spec))
+
+    def process(self, frame: Frame) -> tuple[Frame, str]:
+        """Run all; give the frame to record, or why there is none."""
+        recorded, cause = frame, ""
+        for name in self._codes:
+            result, ok = self._guard(name, lambda code: code.process(frame))
+            self._delivered[name] += ok
+            if name != self.input:
+                continue
+            if result is None:
+                cause = "filtered" if ok else "callback_error"
+            else:
+                result.info = frame.info
+                recorded = result
+        return recorded, cause
+
+    def message(self, name: str, body: Any) -> None:  # noqa: ANN401 - the user's own
+        """Hand over what `imagectl send` brought."""
+        if name in self._codes:
+            self._guard(name, lambda code: code.message(body))
+
+    def speak_to(self, name: str, fd: int) -> None:
+        """What this callback sends goes to this socket."""
+        if name in self._codes:
+            self._codes[name].speak_to(fd)
+        else:
+            close_all([self._voices.pop(name, -1)])
+            self._voices[name] = fd
+
+    def numbers(self) -> dict[str, Any]:
+        """Per callback: frames delivered, errors, messages sent and unsent."""
+        return {
+            name: {
+                "delivered": self._delivered[name],
+                "errors": self._errors[name],
+                "sent": code.sent,
+                "unsent": code.unsent,
+            }
+            for name, code in self._codes.items()
+        }
+
+    def close(self) -> None:
+        """The session is over for them. May be called twice."""
+        for name in self._codes:
+            self._guard(name, UserCode.close)
+        self._codes = {}
+
+    def _guard(
+        self, name: str, call: Callable[[UserCode], Frame | None]
+    ) -> tuple[Frame | None, bool]:
+        """Run the user's code; whatever it raises is told, never passed on."""
+        if self._errors[name] >= TOO_MANY:
+            return None, False
+        try:
+            return call(self._codes[name]), True
+        except Exception as error:
+            self._errors[name] += 1
+            log.exception("callback %s: error %d", name, self._errors[name])
+            details = {"callback": name, "message": f"{type(error).__name__}: {error}"}
+            self._tell(Event("callback_error", details))
+            if self._errors[name] == TOO_MANY:
+                self._tell(Event("callback_off", {"callback": name}))
+            return None, False

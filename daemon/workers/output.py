@@ -1,0 +1,116 @@
+"""The ring that a worker produces: made anew each epoch, and its readers."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from msgspec import Struct
+
+from imagemp.frames import FrameLayout, fields_dtype
+from imagemp.link import close_all
+from imagemp.ring.layout import Geometry, overflow_slots
+from imagemp.ring.segment import Segment
+from imagemp.ring.writer import Seated, Writer
+from imagemp.spec import FrameSpec, Plane
+
+from .orders import Adopted, Attach, Event, Gone, Successor, Told
+
+
+class RingPlan(Struct, frozen=True):
+    """How large a ring is to be.
+
+    Attributes:
+        slots: In RAM.
+        overflow: `none`, `memory` or `disk`.
+        overflow_nbytes: Of overflow.
+        overflow_dir: Where the overflow file goes.
+        when_full: `drop` or `wait`; who waits needs no overflow.
+    """
+
+    slots: int = 32
+    overflow: str = "none"
+    overflow_nbytes: int = 0
+    overflow_dir: str = ""
+    when_full: str = "drop"
+
+
+class Output:
+    """A writer, and the orders that concern it."""
+
+    def __init__(self, tell: Callable[[Told], bool]) -> None:
+        self._tell = tell
+        self.writer: Writer | None = None
+        self.planes: tuple[Plane, ...] = ()
+
+    def make(
+        self, spec: FrameSpec, plan: RingPlan, first_seq: int, first_index: int
+    ) -> tuple[Writer, tuple[int, ...]]:
+        """Make the ring; give it and the descriptors that readers need.
+
+        The overflow descriptor is the caller's to close.
+
+        Raises:
+            RingError: There is no room for it.
+        """
+        frames = FrameLayout.of(spec)
+        self.planes = spec.planes
+        overflow = 0
+        if plan.when_full == "drop" and plan.overflow != "none":
+            overflow = overflow_slots(plan.overflow_nbytes, frames.nbytes, plan.slots)
+        geometry = Geometry(
+            plan.slots,
+            overflow,
+            frames.nbytes,
+            fields_dtype(spec.fields).itemsize,
+            plan.overflow if overflow else "none",
+        )
+        folder = Path(plan.overflow_dir) if plan.overflow_dir else None
+        segment = Segment.create(geometry, folder)
+        self.writer = Writer(
+            segment,
+            frames,
+            first_seq=first_seq,
+            first_index=first_index,
+            on_evicted=self._evicted,
+        )
+        on_disk = geometry.overflow_kind == "disk"
+        fds = (segment.overflow_for_reading(),) if on_disk else ()
+        return self.writer, (segment.fd, *fds)
+
+    def attach(self, order: Attach, fds: list[int]) -> None:
+        """Seat a reader."""
+        if self.writer is None:
+            close_all(fds)
+            return
+        ready, done = fds[:2]
+        evicted = fds[2] if order.evictable else -1
+        every = order.policy == "every"
+        seated = Seated(order.place, order.cell, ready, done, evicted, every)
+        self.writer.attach(seated, evictable=order.evictable)
+
+    def succeed(self, order: Successor, fds: list[int]) -> None:
+        """Hand a place on."""
+        if self.writer is None:
+            close_all(fds)
+            return
+        self.writer.succeed(order.place, *fds)
+        self._tell(Adopted(order.place))
+
+    def forget(self, order: Gone) -> None:
+        """A reader is gone."""
+        if self.writer is not None:
+            self.writer.forget(order.place)
+
+    def close(self) -> None:
+        """Let go of the ring. May be called twice."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def _evicted(self, place: int, behind: int) -> None:
+        self._tell(Event("evicted", {"place": place, "behind": behind}))
+
+
+def close_extra(fds: tuple[int, ...]) -> None:
+    """Close what `make` gave besides the ring's own descriptor."""
+    for fd in fds[1:]:
+        os.close(fd)

@@ -1,0 +1,134 @@
+"""Runs a user's callback: loads it, keeps its deque, carries its messages."""
+
+import json
+import logging
+import socket
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from imagemp.callback import Callback, FunctionCallback, Result
+from imagemp.errors import CallbackError
+from imagemp.frames import Frame
+from imagemp.link import MAX_PACKET
+from imagemp.load import load_object
+from imagemp.spec import FrameSpec
+
+log = logging.getLogger(__name__)
+
+
+class CallbackPlan(Struct, frozen=True):
+    """A callback as the configuration describes it."""
+
+    name: str
+    target: str
+    buffer_length: int = 1
+    settings: dict[str, Any] = {}
+
+
+class UserCode:
+    """One callback of the user's, from `load` to `close`.
+
+    Attributes:
+        sent: Messages that went out.
+        unsent: Messages nobody took: no reader, or it was too slow.
+    """
+
+    def __init__(self, plan: CallbackPlan) -> None:
+        self.plan = plan
+        self.sent = self.unsent = 0
+        self._voice: socket.socket | None = None
+        self._callback = self._load()
+        self._is_set_up = False
+
+    def speak_to(self, fd: int) -> None:
+        """Send messages to this socket from now on."""
+        if self._voice is not None:
+            self._voice.close()
+        self._voice = socket.socket(fileno=fd)
+        self._voice.setblocking(False)
+
+    def open(self, spec: FrameSpec) -> None:
+        """A session begins, with frames like these."""
+        self._callback.spec = spec
+        self._callback.buffer = deque(maxlen=self.plan.buffer_length)
+        self._callback.set_up(self.plan.settings)
+        self._is_set_up = True
+
+    def process(self, frame: Frame) -> Frame | None:
+        """Hand a copy of the frame to the callback; give what it returned.
+
+        Raises:
+            CallbackError: It returned something that is no frame. What the
+                user's code raises comes through as it is.
+        """
+        kept = frame.copy()
+        self._callback.buffer.append(kept)
+        return self._as_frame(self._callback.process(kept), kept)
+
+    def message(self, body: Any) -> None:  # noqa: ANN401 - the user's own
+        """Hand over what `imagectl send` brought."""
+        self._callback.on_message(body)
+
+    def close(self) -> None:
+        """Tell the callback that the session is over. May be called twice."""
+        if self._is_set_up:
+            self._is_set_up = False
+            self._callback.tear_down()
+        if self._voice is not None:
+            self._voice.close()
+            self._voice = None
+
+    def _load(self) -> Callback:
+        found = load_object(self.plan.target)
+        if isinstance(found, type) and issubclass(found, Callback):
+            callback = found()
+        elif callable(found) and not isinstance(found, type):
+            callback = FunctionCallback(found)
+        else:
+            raise CallbackError(
+                f"callback {self.plan.name}: {self.plan.target} is neither a "
+                "subclass of imagemp.Callback nor a function"
+            )
+        callback.send = self._send
+        return callback
+
+    def _send(self, body: Any) -> None:  # noqa: ANN401 - the user's own
+        packet = json.dumps(body, default=_plain).encode()
+        if len(packet) > MAX_PACKET:
+            raise CallbackError(
+                f"callback {self.plan.name}: message of {len(packet)} bytes, "
+                f"at most {MAX_PACKET}"
+            )
+        try:
+            if self._voice is not None:
+                self._voice.send(packet)
+                self.sent += 1
+                return
+        except OSError:  # the gateway is slow, or just being replaced
+            pass
+        self.unsent += 1
+
+    def _as_frame(self, result: Result, like: Frame) -> Frame | None:
+        if result is None or isinstance(result, Frame):
+            return result
+        if isinstance(result, np.ndarray):
+            return Frame({"image": result}, like.info)
+        if isinstance(result, Mapping):
+            return Frame(dict(result), like.info)
+        raise CallbackError(
+            f"callback {self.plan.name}: returned {type(result).__name__}, "
+            "expected a Frame, an array, a dict of arrays or None"
+        )
+
+
+def _plain(value: object) -> object:
+    """Give numpy's numbers and arrays as JSON can hold them."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a message cannot hold {type(value).__name__}")
