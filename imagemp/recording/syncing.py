@@ -1,0 +1,48 @@
+"""A thread that makes durable what another thread writes.
+
+It sleeps as long as nothing was written; then it waits a little, so that one sync
+serves many frames, and syncs. `os.fdatasync` lets go of the GIL: the writer goes on.
+"""
+
+import threading
+from collections.abc import Callable
+
+
+class SyncThread:
+    """Calls `sync` no later than a period after each `mark`, never twice at once.
+
+    Attributes:
+        error: What `sync` raised; the thread has ended with it.
+    """
+
+    def __init__(self, sync: Callable[[], None], period_s: float) -> None:
+        self.error: OSError | None = None
+        self._sync = sync
+        self._period_s = period_s
+        self._dirty = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self._thread.start()
+
+    def mark(self) -> None:
+        """Say that there is something to sync."""
+        if not self._dirty.is_set():
+            self._dirty.set()
+
+    def close(self) -> None:
+        """End the thread, after the sync under way. May be called twice."""
+        self._closing.set()
+        self._dirty.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._dirty.wait()
+            if self._closing.wait(self._period_s):
+                return
+            self._dirty.clear()
+            try:
+                self._sync()
+            except OSError as error:
+                self.error = error
+                return

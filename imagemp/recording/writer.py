@@ -1,0 +1,272 @@
+"""A recording: what an encoder leaves of the frames it was given.
+
+Frames go to pages, pages to segments, a row of each to the frame log. `append` is
+called by one thread; beside it runs the sync thread alone, which writes the rows,
+waits for the disk, and closes segments that are full.
+"""
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from ..errors import DiskError, RecordingError
+from ..frames import Frame
+from .bigtiff import PageWriter
+from .chain import last_good, walk_frames
+from .disk import disk_error, disk_errors, sync_folder
+from .folder import log_path, segment_number, segment_path, segment_paths
+from .framelog import FrameLog
+from .manifest import RecordedFile
+from .plan import RecordingPlan, SegmentLimits
+from .syncing import SyncThread
+
+__all__ = ["Recording", "RecordingPlan", "SegmentLimits"]
+
+
+class Recording:
+    """Pages, frame log and their durability; made by `create` or `resume`.
+
+    Attributes:
+        next_index: `index` of the last recorded frame + 1; 0 if there is none.
+        recorded: Frames in the recording, those of a predecessor too.
+        durable: How many of them a power cut does not take.
+    """
+
+    def __init__(
+        self, folder: Path, plan: RecordingPlan, segment: PageWriter, log: FrameLog
+    ) -> None:
+        self.folder = folder
+        self.plan = plan
+        self.next_index = log.rows.last_index + 1
+        self.recorded = sum(log.rows.frames.values())
+        self.durable = 0
+        self._planes = len(plan.spec.planes)
+        self._segment, self._log = segment, log
+        self._full: list[PageWriter] = []  # segments that the sync thread is to close
+        self._ended: list[RecordedFile] = []
+        self._folder_changed = True
+        self._closed = False
+        self._not_durable: OSError | None = None
+        self._changed = threading.Condition()  # guards the segments and `durable`
+        self._syncing = SyncThread(self._sync, plan.sync_ms / 1000)
+
+    @classmethod
+    def create(cls, folder: Path, plan: RecordingPlan) -> Self:
+        """Begin a recording in a session's folder.
+
+        Raises:
+            DiskError: Files of this encoder are there already, or cannot be made.
+        """
+        path = segment_path(folder, plan.name, 0)
+        segment = PageWriter.create(path, plan.spec.planes, plan.text())
+        try:
+            log = FrameLog.create(log_path(folder, plan.name), plan.spec.fields)
+        except DiskError:
+            segment.discard()
+            raise
+        return cls(folder, plan, segment, log)
+
+    @classmethod
+    def resume(cls, folder: Path, plan: RecordingPlan) -> Self:
+        """Go on where an encoder that died left off; begin if it left nothing.
+
+        Ghosts are cut off the last segment, and the frame log is made to agree.
+
+        Raises:
+            DiskError: The files cannot be read or written.
+        """
+        paths = segment_paths(folder, plan.name)
+        with disk_errors(folder):
+            for path in paths[:-1]:
+                sync_file(path)  # it may have died before it came to that
+            segment = resumed_segment(folder, plan, paths)
+            log = resumed_log(folder, plan, paths, segment)
+        recording = cls(folder, plan, segment, log)
+        recording._ended = [recording._entry(p) for p in paths if p != segment.path]
+        if recording.recorded:
+            recording._syncing.mark()
+        return recording
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of all segments."""
+        return self._segment.nbytes + sum(file.bytes for file in self._ended)
+
+    def append(self, frame: Frame, ring_used: int = 0, overflow_used: int = 0) -> None:
+        """Write a frame; when this returns, a kill -9 does not take it.
+
+        Raises:
+            DiskError: The disk is full or failing, `errno` says which; the recording
+                is closed, and whole up to the frame before.
+            RecordingError: The recording is closed.
+        """
+        if self._closed:
+            raise RecordingError(f"{self._segment.path}: the recording is closed")
+        try:
+            if self._syncing.error:
+                raise disk_error(self.folder, self._syncing.error)
+            if not self._has_place(frame):
+                self._begin_segment()
+            page = self._segment.pages
+            self._segment.append(frame)
+        except DiskError:
+            with suppress(DiskError):
+                self.close()
+            raise
+        name = self._segment.path.name
+        self._log.add(frame.info, name, page, ring_used, overflow_used)
+        self.next_index = frame.info.index + 1
+        self.recorded += 1
+        self._syncing.mark()
+
+    def wait_durable(self, frames: int, timeout_s: float) -> bool:
+        """Wait until so many frames are durable; False if they are not by then."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.durable >= frames, timeout_s)
+
+    def files(self) -> list[RecordedFile]:
+        """Give all segments, as the manifest lists them."""
+        if not self._segment.pages:
+            return list(self._ended)
+        return [*self._ended, self._entry(self._segment.path)]
+
+    def close(self) -> None:
+        """Make all durable and close; a segment without a frame goes away.
+
+        May be called twice.
+
+        Raises:
+            DiskError: What was recorded could not be made durable.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._syncing.close()
+        try:
+            with disk_errors(self.folder):
+                self._sync_last()
+        finally:
+            for segment in [*self._full, self._segment]:
+                segment.close()
+            self._log.close()
+            if not self._segment.pages:
+                self._segment.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _has_place(self, frame: Frame) -> bool:
+        segment = self._segment
+        if segment.began_ns is None:
+            return True
+        nbytes = segment.nbytes + segment.frame_nbytes
+        age_ns = frame.info.t_sensor_ns - segment.began_ns
+        return self.plan.limits.allow(nbytes, segment.pages + self._planes, age_ns)
+
+    def _begin_segment(self) -> None:
+        number = segment_number(self._segment.path) + 1
+        path = segment_path(self.folder, self.plan.name, number)
+        segment = PageWriter.create(path, self.plan.spec.planes, self.plan.text())
+        with self._changed:
+            self._ended.append(self._entry(self._segment.path))
+            self._full.append(self._segment)
+            self._segment = segment
+            self._folder_changed = True
+
+    def _entry(self, path: Path) -> RecordedFile:
+        pages = self._log.rows.frames.get(path.name, 0) * self._planes
+        size = path.stat().st_size
+        return RecordedFile(path.name, self.plan.name, pages, size)
+
+    def _sync(self) -> None:
+        try:
+            self._log.flush()
+        finally:  # a log that cannot be written must not cost a page
+            self._sync_pages()
+
+    def _sync_last(self) -> None:
+        try:
+            self._log.flush_last()
+        finally:
+            self._sync_pages()
+
+    def _sync_pages(self) -> None:
+        # After an fdatasync that failed, the next one says what is not true.
+        if self._not_durable:
+            raise self._not_durable
+        try:
+            self._make_durable()
+        except OSError as error:
+            self._not_durable = error
+            raise
+
+    def _make_durable(self) -> None:
+        with self._changed:
+            recorded, segment, full = self.recorded, self._segment, list(self._full)
+            folder_changed, self._folder_changed = self._folder_changed, False
+        for written in [*full, segment]:
+            written.sync()
+        if folder_changed or self._closed:
+            self._log.sync()  # not each time: pages can tell the rows since
+            sync_folder(self.folder)
+        with self._changed:
+            self._full = self._full[len(full) :]
+            self.durable = recorded
+            self._changed.notify_all()
+        for written in full:
+            written.close()
+
+
+def resumed_segment(folder: Path, plan: RecordingPlan, paths: list[Path]) -> PageWriter:
+    """Open the last segment for more, or a new one if it is damaged or none."""
+    planes, number = plan.spec.planes, 0
+    if paths:
+        with suppress(RecordingError):
+            return PageWriter.resume(paths[-1], planes, plan.text())
+        number = segment_number(paths[-1]) + 1
+    return PageWriter.create(
+        segment_path(folder, plan.name, number), planes, plan.text()
+    )
+
+
+def resumed_log(
+    folder: Path, plan: RecordingPlan, paths: list[Path], segment: PageWriter
+) -> FrameLog:
+    """Open the frame log, cut and completed to what the segments hold."""
+    next_index = segment.next_index or index_after(paths)
+    log = FrameLog.resume(log_path(folder, plan.name), plan.spec.fields, next_index)
+    names = [path.name for path in paths]
+    if log.rows.last_file in names:
+        paths = paths[names.index(log.rows.last_file) :]
+    if log.rows.last_index + 1 < next_index:
+        for path in paths:
+            rebuild_rows(log, path)
+    log.flush()
+    return log
+
+
+def index_after(paths: list[Path]) -> int:
+    """Give the index after the last frame of these segments; 0 if there is none."""
+    tails = (last_good(path).last for path in reversed(paths))
+    return next((tail.index + 1 for tail in tails if tail), 0)
+
+
+def rebuild_rows(log: FrameLog, path: Path) -> None:
+    """Add a row for each frame of a segment that the log has not."""
+    for frame in walk_frames(path):
+        if frame[0].index > log.rows.last_index:
+            log.rebuild(path.name, frame[0])
+
+
+def sync_file(path: Path) -> None:
+    """Make a file durable that somebody else wrote."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""What a session leaves on disk, read back by us and by others."""

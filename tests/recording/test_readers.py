@@ -1,0 +1,121 @@
+"""Other people's readers get back every byte."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageSequence
+
+from imagemp.frames import AnyArray
+from imagemp.recording.bigtiff import PageWriter
+from imagemp.spec import FrameSpec
+from tests.recording.shots import shot
+
+TIFFINFO = shutil.which("tiffinfo")
+GREY = [FrameSpec.image((6, 8), dtype) for dtype in ("u1", "<u2", "<f4")]
+COLOUR = [FrameSpec.image((6, 8, 3), dtype) for dtype in ("u1", "<u2", "<f4")]
+ODD = [
+    FrameSpec.image((6, 8, 4), "u1"),
+    FrameSpec.image((5, 7), "?"),
+    FrameSpec.image((5, 7), "<i8"),
+    FrameSpec.image((5, 7), "<c8"),
+    FrameSpec.image((9,), "<f8"),
+    FrameSpec.image((2, 5, 7), "<u2"),
+]
+
+
+def label(spec: FrameSpec) -> str:
+    plane = spec.planes[0]
+    return f"{plane.dtype}-{'x'.join(map(str, plane.shape))}"
+
+
+def written(folder: Path, spec: FrameSpec) -> tuple[Path, list[AnyArray]]:
+    """Write three frames, and give them beside the file."""
+    path, frames = folder / "frames.tif", [shot(spec, index) for index in range(3)]
+    writer = PageWriter.create(path, spec.planes, '{"fps": 30}')
+    for frame in frames:
+        writer.append(frame)
+    writer.close()
+    return path, [frame.image for frame in frames]
+
+
+def assert_same(found: list[AnyArray], expected: list[AnyArray]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("spec", GREY + COLOUR + ODD, ids=label)
+def test_tifffile_reads_back_what_was_written(tmp_path: Path, spec: FrameSpec) -> None:
+    path, expected = written(tmp_path, spec)
+
+    with tifffile.TiffFile(path) as tiff:
+        found = [page.asarray() for page in tiff.pages]
+
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("spec", GREY + COLOUR, ids=label)
+def test_opencv_reads_back_what_was_written(tmp_path: Path, spec: FrameSpec) -> None:
+    path, expected = written(tmp_path, spec)
+
+    done, found = cv2.imreadmulti(str(path), flags=cv2.IMREAD_UNCHANGED)
+
+    assert done
+    assert_same([one[..., ::-1] if one.ndim == 3 else one for one in found], expected)
+
+
+@pytest.mark.parametrize("spec", [*GREY, COLOUR[0]], ids=label)
+def test_pillow_reads_back_what_was_written(tmp_path: Path, spec: FrameSpec) -> None:
+    path, expected = written(tmp_path, spec)
+
+    with Image.open(path) as image:
+        found = [np.asarray(page).copy() for page in ImageSequence.Iterator(image)]
+
+    assert_same(found, expected)
+
+
+@pytest.mark.skipif(TIFFINFO is None, reason="tiffinfo (libtiff-tools) is not here")
+@pytest.mark.parametrize("spec", GREY + COLOUR + ODD, ids=label)
+def test_libtiff_reads_back_what_was_written(tmp_path: Path, spec: FrameSpec) -> None:
+    path, expected = written(tmp_path, spec)
+
+    command = [str(TIFFINFO), "-r", "-d", str(path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+
+    strips = re.findall(r"Strip 0:\n((?: +[0-9a-f ]+\n)+)", told.stdout)
+    assert [bytes.fromhex(one) for one in strips] == [a.tobytes() for a in expected]
+    warnings = [line for line in told.stderr.splitlines() if "tag 65100" not in line]
+    assert warnings == []
+
+
+def test_a_big_endian_plane_is_turned_round(tmp_path: Path) -> None:
+    path, expected = written(tmp_path, FrameSpec.image((6, 8), ">u2"))
+
+    assert np.array_equal(tifffile.imread(path, key=2), expected[2])
+
+
+def test_what_tiff_has_no_number_for_is_stored_as_bytes(tmp_path: Path) -> None:
+    spec = FrameSpec.image((4,), "S3")
+    path, expected = written(tmp_path, spec)
+
+    found = tifffile.imread(path, key=1)
+
+    assert found.shape == (1, 12)
+    assert found.tobytes() == expected[1].tobytes()
+
+
+def test_the_first_page_says_what_the_file_is(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, GREY[0])
+
+    with tifffile.TiffFile(path) as tiff:
+        tags = tiff.pages.first.tags
+
+        assert tags["ImageDescription"].value == '{"fps": 30}'
+        assert tags["Software"].value == "imagemp"
+        assert tags["DateTime"].value == "2027:01:15 08:00:00"

@@ -1,0 +1,127 @@
+"""Reading what sessions left."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from imagemp.errors import RecordingError
+from imagemp.recording.folder import SessionFolder
+from imagemp.recording.manifest import Manifest, write_manifest
+from imagemp.recording.plan import RecordingPlan, SegmentLimits
+from imagemp.recording.reading import (
+    contact_sheet,
+    evenly_spaced,
+    pages,
+    read_pixels,
+    sessions,
+)
+from imagemp.recording.writer import Recording
+from imagemp.spec import FrameSpec
+from tests.recording.shots import RGBD, record, shot
+
+THREE_FRAMES = SegmentLimits(segment_pages=6)
+SPECS = [
+    RGBD,
+    *(FrameSpec.image((60, 80), t) for t in ("u1", "<u2", "<f4", "?", "<c8")),
+]
+
+
+def recorded(folder: Path, spec: FrameSpec, frames: int) -> Path:
+    with Recording.create(
+        folder, RecordingPlan(spec, limits=THREE_FRAMES)
+    ) as recording:
+        record(recording, range(frames))
+    return folder
+
+
+def test_sessions_are_listed_oldest_first_whatever_their_pipeline(
+    tmp_path: Path,
+) -> None:
+    for pipeline, session in (("b", "2026-1"), ("a", "2026-2"), ("b", "2026-3")):
+        with SessionFolder.create(tmp_path, pipeline, session) as folder:
+            write_manifest(folder.path, Manifest(session, pipeline, "complete", 1))
+
+    found = [one.manifest for one in sessions(tmp_path)]
+
+    assert [one and one.session for one in found] == ["2026-1", "2026-2", "2026-3"]
+
+
+def test_a_session_with_a_broken_manifest_is_listed_with_its_problem(
+    tmp_path: Path,
+) -> None:
+    with SessionFolder.create(tmp_path, "cam0", "one") as folder:
+        (folder.path / "session.json").write_text("{")
+
+    (found,) = sessions(tmp_path)
+
+    assert found.manifest is None
+    assert "session.json" in found.problem
+
+
+def test_pages_of_all_segments_come_in_order(tmp_path: Path) -> None:
+    recorded(tmp_path, RGBD, 7)
+
+    found = list(pages(tmp_path))
+
+    assert [page.index for _, page in found] == [n // 2 for n in range(14)]
+    assert {path.name for path, _ in found} == {f"frames-000{n}.tif" for n in range(3)}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_pixels_are_read_back(tmp_path: Path, spec: FrameSpec) -> None:
+    recorded(tmp_path, spec, 2)
+
+    for path, page in pages(tmp_path):
+        expected = shot(spec, page.index)[page.plane_name]
+        assert np.array_equal(read_pixels(path, page), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_contact_sheet_shows_frames_of_the_whole_session(
+    tmp_path: Path, spec: FrameSpec
+) -> None:
+    path = contact_sheet(recorded(tmp_path, spec, 7), tmp_path / "sheet.png", 3, 2)
+
+    sheet = cv2.imread(str(path))
+    assert sheet is not None
+    assert sheet.shape == (2 * 240, 3 * 320, 3)
+    assert sheet[-240:, -320:].std() > 10
+
+
+def test_a_short_session_leaves_places_of_its_sheet_black(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, RGBD, 1)
+
+    sheet = cv2.imread(str(contact_sheet(folder, tmp_path / "sheet.png")))
+
+    assert sheet is not None
+    assert sheet.shape == (3 * 240, 4 * 320, 3)
+    assert sheet[:, 320:].max() == 0
+
+
+def test_a_session_without_frames_has_no_sheet(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no frames"):
+        contact_sheet(tmp_path, tmp_path / "sheet.png")
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "chosen"),
+    [(3, 5, [0, 1, 2]), (100, 3, [0, 49, 99]), (9, 1, [0]), (0, 4, [])],
+)
+def test_the_first_and_the_last_are_chosen(
+    count: int, wanted: int, chosen: list[int]
+) -> None:
+    assert evenly_spaced(count, wanted) == chosen
+
+
+def test_listing_sessions_needs_no_numpy() -> None:
+    program = (
+        "import sys, imagemp.recording.reading as _; print('numpy' in sys.modules)"
+    )
+
+    told = subprocess.check_output([sys.executable, "-c", program], text=True)  # noqa: S603
+
+    assert told == "False\n"
