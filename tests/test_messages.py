@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from imagemp import errors, messages
+from imagemp import errors, messages, topics
 from imagemp.messages import METHODS, Problem, Reply, Request, SessionStart
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
@@ -90,12 +90,12 @@ def test_every_method_parameter_and_code_is_in_the_manual() -> None:
 
     words = {*METHODS, *messages.NOT_YET, *fields, *messages.CODES}
     words |= {*Request.__struct_fields__, *Reply.__struct_fields__}
-    words |= {*Problem.__struct_fields__, *messages.Envelope.__struct_fields__}
+    words |= {*Problem.__struct_fields__, *topics.Envelope.__struct_fields__}
 
     assert {word for word in words if f"`{word}`" not in manual} == set()
 
 
 def test_topics_are_named_after_pipeline_and_callback() -> None:
-    assert messages.metrics_topic("cam0") == "metrics.cam0"
-    assert messages.event_topic("cam0") == "event.cam0"
-    assert messages.callback_topic("cam0", "motion") == "callback.cam0.motion"
+    assert topics.metrics_topic("cam0") == "metrics.cam0"
+    assert topics.event_topic("cam0") == "event.cam0"
+    assert topics.callback_topic("cam0", "motion") == "callback.cam0.motion"

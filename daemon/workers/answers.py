@@ -10,6 +10,7 @@ import zmq
 
 from imagemp import messages
 from imagemp.errors import ConfigError
+from imagemp.topics import Envelope
 
 
 def version(_params: messages.Version, _config: str) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def version(_params: messages.Version, _config: str) -> dict[str, Any]:
 
 def describe(_params: messages.Describe, _config: str) -> dict[str, Any]:
     """Give the JSON Schema of requests, replies and every method's parameters."""
-    kinds = [messages.Request, messages.Reply, messages.Envelope]
+    kinds = [messages.Request, messages.Reply, Envelope]
     schemas, components = msgspec.json.schema_components(
         [*kinds, *messages.METHODS.values()], ref_template="#/$defs/{name}"
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from imagemp.messages import VERSION, Envelope
+from imagemp.messages import VERSION
+from imagemp.topics import Envelope
 
 
 class Board:

@@ -8,12 +8,10 @@ for those who come later. Nothing here blocks on a client: who does not read los
 import json
 import logging
 import os
-import resource
 import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,6 +25,7 @@ from imagemp.messages import METHODS, Problem, Reply, Request
 from .answers import OWN_ANSWERS
 from .base import Worker
 from .board import Board
+from .bounds import bounded, limit_memory, raise_file_limit
 from .limits import Pending, Rates, Refusal, Waiting, check
 from .orders import Answer, Asked, Forgotten, Listen, Publish, Serve
 
@@ -34,9 +33,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 64  # messages of one socket before the others have their turn
 MAX_REPLY = messages.MAX_MESSAGE + 1024  # a full packet of the link, and the envelope
-HIGH_WATER = 64
-MAX_FILES = 4096
-MEMORY_TO_GROW = 64 << 20
 
 Source: TypeAlias = "zmq.Socket[bytes] | int"
 """What a poll tells of: a zmq socket, or a descriptor."""
@@ -70,7 +66,8 @@ class Gateway(Worker):
         for source, _ in self.poller.poll(self.waiting.patience_ms(time.monotonic())):
             self.handlers[source]()
         for token, request in self.waiting.late(time.monotonic()):
-            self._give_up(token, request)
+            if self.waiting.find(token):  # else its client has gone just now
+                self._give_up(token, request)
 
     def tear_down(self) -> None:
         self.context.destroy(linger=0)
@@ -268,39 +265,9 @@ class Gateway(Worker):
         sock.close()
 
 
-def bounded(sock: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
-    """Set what a socket may cost us, and how soon it notices a dead peer."""
-    sock.linger = 0
-    sock.set(zmq.MAXMSGSIZE, messages.MAX_MESSAGE)  # of each frame
-    sock.set(zmq.HANDSHAKE_IVL, 2000)
-    sock.set(zmq.HEARTBEAT_IVL, 5000)
-    sock.set(zmq.HEARTBEAT_TIMEOUT, 15000)
-    sock.set(zmq.SNDHWM, HIGH_WATER)
-    sock.set(zmq.RCVHWM, HIGH_WATER)
-    return sock
-
-
 def peer_of(frame: zmq.Frame) -> str:
     """Give `localhost:uid:gid:pid` of who sent it, as the kernel says."""
     try:
         return str(frame.get("Peer-Address"))
     except zmq.ZMQError:
         return ""
-
-
-def raise_file_limit() -> None:
-    """Allow as many descriptors as the system lets us, up to `MAX_FILES`."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def limit_memory() -> None:
-    """Die rather than fill the machine: a multipart message has no end."""
-    status = Path("/proc/self/status").read_text()
-    used = int(status.partition("VmData:")[2].split()[0]) << 10
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = used + MEMORY_TO_GROW
-    if hard == resource.RLIM_INFINITY or most < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))

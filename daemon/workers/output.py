@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from msgspec import Struct
 
+from imagemp.errors import RingError
 from imagemp.frames import FrameLayout, fields_dtype
 from imagemp.link import close_all
 from imagemp.ring.layout import Geometry, overflow_slots
@@ -63,8 +64,7 @@ class Output:
             fields_dtype(spec.fields).itemsize,
             plan.overflow if overflow else "none",
         )
-        folder = Path(plan.overflow_dir) if plan.overflow_dir else None
-        segment = Segment.create(geometry, folder)
+        segment = Segment.create(geometry, _made(plan.overflow_dir))
         self.writer = Writer(
             segment,
             frames,
@@ -108,6 +108,21 @@ class Output:
 
     def _evicted(self, place: int, behind: int) -> None:
         self._tell(Event("evicted", {"place": place, "behind": behind}))
+
+
+def _made(folder: str) -> Path | None:
+    """Make the overflow's folder: the encoder may not have made it yet."""
+    if not folder:
+        return None
+    path = Path(folder)
+    try:
+        path.mkdir(0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RingError(
+            f"ring.overflow_dir: {folder}: {error.strerror}",
+            'choose another, or set overflow = "memory"',
+        ) from error
+    return path
 
 
 def close_extra(fds: tuple[int, ...]) -> None:
