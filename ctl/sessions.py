@@ -1,0 +1,123 @@
+"""`imagectl stop`, `wait` and `trigger`: sessions that run."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imagemp.errors import ControlError, ImagempError
+
+from . import accounting
+from .exits import Exit
+from .output import Answer, Output
+from .times import duration_s
+from .verb import Verb, add_pipelines, ask
+
+
+class Stop(Verb):
+    """Stop sessions; waits until what was captured is on disk.
+
+    Wire: session.stop {"pipelines": ["cam0"], "now": false}
+    Shows the accounting. With --now what has not been written yet is given up
+    and counted as `undrained`.
+    """
+
+    name = "stop"
+    method = "session.stop"
+    timeout_s = None  # draining takes as long as the disk needs
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_pipelines(parser)
+        parser.add_argument("--now", action="store_true", help="do not drain")
+
+    def params(self, args: Namespace) -> dict[str, Any]:
+        return {"pipelines": args.pipelines, "now": args.now}
+
+    def text(self, answer: Answer) -> str:
+        return ends_text(answer)
+
+
+class Wait(Verb):
+    """Wait until sessions have ended; the exit code is theirs.
+
+    Wire: session.wait {"pipelines": ["cam0"]}
+    Exit code 0 if all are complete, 7 if one is not, 6 after --timeout.
+    """
+
+    name = "wait"
+    method = "session.wait"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_pipelines(parser)
+        parser.add_argument(
+            "--timeout", type=duration_s, metavar="S", help="60, 5m, 1h"
+        )
+
+    def run(self, args: Namespace, output: Output) -> Exit:
+        params = {"pipelines": args.pipelines}
+        try:
+            ended = ask(args, self.method, params, args.timeout)
+        except ImagempError as error:
+            if error.code != "E_TIMEOUT" or args.timeout is None:
+                raise
+            raise _still_running(args.timeout) from error
+        output.show(ended, ends_text)
+        return exit_of(ended)
+
+
+class Trigger(Verb):
+    """Take frames now, where the schedule waits for a trigger.
+
+    Wire: trigger {"pipelines": ["cam0"], "n": 3}
+    """
+
+    name = "trigger"
+    method = "trigger"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_pipelines(parser)
+        parser.add_argument(
+            "-n", type=frames, metavar="N", help="frames; default: as configured"
+        )
+
+    def params(self, args: Namespace) -> dict[str, Any]:
+        params = {"pipelines": args.pipelines}
+        return params if args.n is None else {**params, "n": args.n}
+
+
+def frames(text: str) -> int:
+    """Read a number of frames, at least one.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is no number of frames, expected 1 or more")
+    return int(text)
+
+
+def ends_text(answer: Mapping[str, Any]) -> str:
+    """Tell how sessions ended, with the accounting of each."""
+    told = [line for end in answer.get("sessions") or () for line in _end_lines(end)]
+    return "\n".join(told) or "no session was running"
+
+
+def exit_of(answer: Mapping[str, Any]) -> Exit:
+    """Give the exit code that belongs to how these sessions ended."""
+    states = [end.get("state") for end in answer.get("sessions") or ()]
+    return Exit.FAILED if "incomplete" in states else Exit.OK
+
+
+def _still_running(timeout_s: float) -> ControlError:
+    return ControlError(
+        "E_TIMEOUT", f"sessions still run after {timeout_s:g} s", "imagectl status"
+    )
+
+
+def _end_lines(end: Mapping[str, Any]) -> Iterable[str]:
+    state, reason = end.get("state", "ended"), end.get("reason")
+    why = f" ({reason})" if reason else ""
+    yield f"{end.get('pipeline', '?')}: {end.get('session', '?')} is {state}{why}"
+    for line in accounting.lines(end.get("counts") or {}):
+        yield f"  {line}"
+    if end.get("dir"):
+        yield f"  {end['dir']}"

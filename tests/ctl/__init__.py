@@ -1,0 +1,1 @@
+"""imagectl against a daemon played by the test."""
