@@ -120,8 +120,9 @@ class Post:
         if child is not self.child:
             return
         if isinstance(told, Ready):
-            self.state = State.RUNNING
-            self._watch.on_ready(self)
+            if self.state is State.STARTING:
+                self.state = State.RUNNING
+                self._watch.on_ready(self)
         else:
             self._watch.on_told(self, told, fds)
 
