@@ -13,6 +13,7 @@ from imagemp.ring import layout
 from .crew import Crew
 from .pipeline import SOURCE
 from .post import Post
+from .session import Session
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -22,6 +23,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class Meter:
     """What changed between two reports of one pipeline."""
 
+    session: str = ""
     at: float = 0.0
     captured: int = 0
     nbytes: dict[str, int] = field(default_factory=dict)
@@ -33,12 +35,12 @@ class Meter:
 
 def status(crew: Crew, meter: Meter) -> dict[str, Any]:
     """Give a pipeline's part of `imagectl status`."""
-    session = crew.session
+    facts = crew.session.facts if crew.session is not None else None
     return {
-        "state": str(session.stage) if session is not None else "idle",
-        "session": session.id if session is not None else None,
-        "dir": session.dir if session is not None else None,
-        "reason": session.reason if session is not None else "",
+        "state": str(facts.stage) if facts is not None else "idle",
+        "session": facts.id if facts is not None else None,
+        "dir": facts.dir if facts is not None else None,
+        "reason": facts.reason if facts is not None else "",
         "counts": msgspec.to_builtins(crew.counts()),
         "fps": meter.fps if crew.is_busy else 0.0,
         **use(crew),
@@ -46,41 +48,33 @@ def status(crew: Crew, meter: Meter) -> dict[str, Any]:
     }
 
 
-def metrics(crew: Crew, meter: Meter) -> dict[str, Any]:
+def metrics(crew: Crew, session: Session, meter: Meter) -> dict[str, Any]:
     """Give a pipeline's periodic report; measures since the one before."""
-    session = crew.session
-    assert session is not None
-    counts = crew.counts()
-    now = time.monotonic()
-    _measure(crew, meter, now, counts.captured)
-    elapsed = 0.0
-    if session.t_first_ns:
-        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        elapsed = max(0.0, (boot - session.t_first_ns) / 1e9)
-    source = crew.rings[SOURCE].totals() if SOURCE in crew.rings else None
+    facts, counts = session.facts, session.counts()
+    _measure(crew, session, meter, counts.captured)
+    source = session.rings[SOURCE].totals()
     return {
         "pipeline": crew.plan.name,
-        "session": session.id,
-        "state": str(session.stage),
+        "session": facts.id,
+        "state": str(facts.stage),
         "fps": round(meter.fps, 2),
-        "target_fps": _target_fps(crew),
+        "target_fps": _target_fps(session),
         "counts": msgspec.to_builtins(counts),
-        "not_wanted": source.not_wanted if source else 0,
-        "late": source.late if source else 0,
+        "not_wanted": source.not_wanted,
+        "late": source.late,
         **use(crew),
         "workers": [worker(post, meter) for post in crew.posts.values()],
-        "encoders": _encoders(crew, meter),
-        "lag_ms": _lags(crew),
-        "elapsed_s": round(elapsed, 3),
-        "duration_s": session.duration_s,
-        "frames": session.frames,
+        "encoders": _encoders(session, meter),
+        "lag_ms": _lags(session),
+        "elapsed_s": _elapsed_s(facts.t_first_ns),
+        "duration_s": facts.duration_s,
+        "frames": facts.frames,
     }
 
 
 def use(crew: Crew) -> dict[str, Any]:
     """How full the source's ring and its overflow are."""
-    ring = crew.rings.get(SOURCE)
-    epoch = ring.latest if ring is not None else None
+    epoch = crew.session.rings[SOURCE].latest if crew.session is not None else None
     if epoch is None:
         slots = crew.plan.ring["slots"]
         empty = {"used": 0, "high_water": 0}
@@ -133,9 +127,10 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _measure(crew: Crew, meter: Meter, now: float, captured: int) -> None:
-    passed, meter.at = now - meter.at, now
-    is_first = passed == now
+def _measure(crew: Crew, session: Session, meter: Meter, captured: int) -> None:
+    now = time.monotonic()
+    passed, is_first = now - meter.at, meter.session != session.facts.id
+    meter.at, meter.session = now, session.facts.id
     meter.fps = 0.0 if is_first else max(0, captured - meter.captured) / passed
     meter.captured = captured
     for post in crew.posts.values():
@@ -143,33 +138,36 @@ def _measure(crew: Crew, meter: Meter, now: float, captured: int) -> None:
             used, before = cpu_s(pid), meter.cpu.get(pid)
             meter.load[pid] = 0.0 if before is None else (used - before) / passed
             meter.cpu[pid] = used
-    assert crew.session is not None
-    for name, report in crew.session.reports.items():
-        if (nbytes := report.numbers.get("bytes")) is not None:
-            grown = nbytes - meter.nbytes.get(name, 0)
-            meter.mb_s[name] = 0.0 if is_first else round(grown / passed / 1e6, 2)
-            meter.nbytes[name] = nbytes
+    for name, report in session.facts.reports.items():
+        nbytes = report.numbers.get("bytes", 0)
+        grown = 0 if is_first else nbytes - meter.nbytes.get(name, 0)
+        meter.mb_s[name] = round(grown / passed / 1e6, 2)
+        meter.nbytes[name] = nbytes
 
 
-def _target_fps(crew: Crew) -> float:
-    ring = crew.rings.get(SOURCE)
-    epoch = ring.latest if ring is not None else None
-    return epoch.made.fps if epoch is not None else crew.plan.target_fps
+def _target_fps(session: Session) -> float:
+    epoch = session.rings[SOURCE].latest
+    return epoch.made.fps if epoch is not None else session.facts.plan.target_fps
 
 
-def _encoders(crew: Crew, meter: Meter) -> dict[str, Any]:
-    assert crew.session is not None
+def _elapsed_s(t_first_ns: int) -> float:
+    if not t_first_ns:
+        return 0.0
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return round(max(0, now - t_first_ns) / 1e9, 3)
+
+
+def _encoders(session: Session, meter: Meter) -> dict[str, Any]:
     return {
         name: {"mb_s": meter.mb_s.get(name, 0.0), "bytes": report.numbers["bytes"]}
-        for name, report in crew.session.reports.items()
+        for name, report in session.facts.reports.items()
         if "bytes" in report.numbers
     }
 
 
-def _lags(crew: Crew) -> dict[str, Any]:
-    assert crew.session is not None
+def _lags(session: Session) -> dict[str, Any]:
     return {
         name: report.numbers["lag_ms"]
-        for name, report in crew.session.reports.items()
+        for name, report in session.facts.reports.items()
         if report.numbers.get("lag_ms")
     }

@@ -11,7 +11,7 @@ import msgspec
 
 from imagemp import messages
 from imagemp.config import with_overrides
-from imagemp.errors import ControlError, ImagempError
+from imagemp.errors import ControlError, ImagempError, RingError
 
 from .crew import Crew, StartOrder
 from .pipeline import plan_pipeline
@@ -66,7 +66,14 @@ class Requests:
                 asked.token,
                 error={"code": "E_INTERNAL", "message": f"see the log for {log_id}"},
             )
-        self._supervisor.gateway.send(answer)
+        self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
+        try:
+            self._supervisor.gateway.send(answer)
+        except RingError as error:  # larger than a packet
+            refused = problem(ControlError("E_INTERNAL", f"the answer: {error}"))
+            self._supervisor.gateway.send(Answer(answer.token, error=refused))
 
     # -- the methods of the wire
 
@@ -100,17 +107,16 @@ class Requests:
         crews = self._busy(params.pipelines, params.session, "stop")
         for crew in crews:
             crew.stop(now=params.now)
-        return await self._results(crews)
+        return await _results(_sessions(crews))
 
     async def do_session_wait(
         self, params: messages.SessionWait, _asked: Asked
     ) -> Result:
         """Answer when sessions are done, or have their first frame."""
-        crews = self._waited_for(params)
+        sessions = _sessions(self._waited_for(params))
         if params.until == "first":
-            await asyncio.gather(*(_first(crew) for crew in crews))
-            return {"sessions": [_begun(crew) for crew in crews]}
-        return await self._results(crews)
+            return await _firsts(sessions)
+        return await _results(sessions)
 
     async def do_trigger(self, params: messages.Trigger, _asked: Asked) -> Result:
         """Have frames taken now."""
@@ -200,14 +206,12 @@ class Requests:
         ]
         for crew, order in zip(crews, orders, strict=True):
             crew.check_plan(order.plan)
-        for crew, order in zip(crews, orders, strict=True):
-            crew.start(order)
+        both = zip(crews, orders, strict=True)
+        sessions = [crew.start(order) for crew, order in both]
         self._supervisor.time_reports()
         if params.wait == "first":
-            await asyncio.gather(*(_first(crew) for crew in crews))
-        elif params.wait == "done":
-            return await self._results(crews)
-        return {"sessions": [_begun(crew) for crew in crews]}
+            return await _firsts(sessions)
+        return await _results(sessions) if params.wait == "done" else _begun(sessions)
 
     def _crews(self, names: list[str]) -> list[Crew]:
         crews = self._supervisor.crews
@@ -221,11 +225,7 @@ class Requests:
 
     def _busy(self, names: list[str], session: str | None, what: str) -> list[Crew]:
         crews = self._crews(names)
-        busy = [
-            crew
-            for crew in crews
-            if crew.is_busy and session in (None, crew.session and crew.session.id)
-        ]
+        busy = [crew for crew in crews if crew.is_busy and session in (None, _id(crew))]
         if not busy or (names and len(busy) != len(crews)):
             idle = (
                 ", ".join(c.plan.name for c in crews if c not in busy) or "no pipeline"
@@ -238,34 +238,35 @@ class Requests:
         crews = self._crews(params.pipelines)
         if params.session is None:
             return self._busy(params.pipelines, None, "wait")
-        known = [c for c in crews if c.session and c.session.id == params.session]
+        known = [c for c in crews if _id(c) == params.session]
         if not known:
             raise ControlError("E_NOT_RUNNING", f"wait: no session {params.session!r}")
         return known
 
-    async def _results(self, crews: list[Crew]) -> Result:
-        sessions = await asyncio.gather(*(_done(crew) for crew in crews))
-        return {"sessions": [_over(session) for session in sessions]}
+
+async def _firsts(sessions: list[Session]) -> Result:
+    await asyncio.gather(*(asyncio.shield(s.first) for s in sessions))
+    return _begun(sessions)
 
 
-async def _first(crew: Crew) -> None:
-    assert crew.first is not None
-    await asyncio.shield(crew.first)
+async def _results(sessions: list[Session]) -> Result:
+    over = await asyncio.gather(*(asyncio.shield(s.done) for s in sessions))
+    counts = [msgspec.to_builtins(facts.counts) for facts in over]
+    told = [facts.result() for facts in over]
+    return {"sessions": [r | {"counts": c} for r, c in zip(told, counts, strict=True)]}
 
 
-async def _done(crew: Crew) -> Session:
-    assert crew.done is not None
-    return await asyncio.shield(crew.done)
+def _begun(sessions: list[Session]) -> Result:
+    begun = [s.facts for s in sessions]
+    return {
+        "sessions": [
+            {"session": f.id, "pipeline": f.plan.name, "dir": f.dir} for f in begun
+        ]
+    }
 
 
-def _begun(crew: Crew) -> Result:
-    session = crew.session
-    assert session is not None
-    return {"session": session.id, "pipeline": crew.plan.name, "dir": session.dir}
-
-
-def _over(session: Session) -> Result:
-    return session.result() | {"counts": msgspec.to_builtins(session.counts)}
+def _sessions(crews: list[Crew]) -> list[Session]:
+    return [crew.session for crew in crews if crew.session is not None]
 
 
 def problem(error: ImagempError) -> dict[str, Any]:
@@ -278,3 +279,7 @@ def problem(error: ImagempError) -> dict[str, Any]:
         "hint": error.hint,
         "retryable": retryable,
     }
+
+
+def _id(crew: Crew) -> str | None:
+    return crew.session.facts.id if crew.session is not None else None

@@ -1,170 +1,345 @@
-"""One run of a pipeline, and its accounts. Pure: nothing here does I/O."""
+"""One run of a pipeline: what its workers tell moves it on, from start to end.
 
-import enum
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+Whatever dies is started anew by its post, greeted here, and goes on where it was.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from imagemp.counts import CallbackCounts, Counts, EncoderCounts
+from imagemp.counts import Counts
+from imagemp.link import close_all
 
-from .pipeline import SOURCE, PipelinePlan
-from .rings import Totals
-from .workers.orders import Report
+from .accounts import Facts, Stage, close_law
+from .ending import Ending
+from .pipeline import SOURCE
+from .post import Post, State
+from .rings import RingKeeper, Totals
+from .timers import Timers
+from .workers.base import method_name
+from .workers.orders import (
+    Adopted,
+    Drained,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    FirstFrame,
+    LeftEpoch,
+    Opened,
+    OpenSession,
+    Order,
+    Prepare,
+    Report,
+    RingMade,
+    Told,
+)
 
-MAX_EVENTS = 1000
+log = logging.getLogger(__name__)
+Publish = Callable[[str, dict[str, Any]], None]
+RETRY_S = 1.0  # before a source that could not be opened again is tried anew
+SLOW_RETRY_S = 30.0
+TRIES = 5  # until retries are slow
+GRACE_S = 2.0  # for a source that falls silent before its duration is over
 
 
-class Stage(enum.StrEnum):
-    """How far a session is; they follow in this order, any may be skipped."""
-
-    WAITING = "waiting"  # for the time it is to start at
-    STARTING = "starting"
-    ARMED = "armed"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    FINALISING = "finalising"
-    COMPLETE = "complete"
-    INCOMPLETE = "incomplete"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in (Stage.COMPLETE, Stage.INCOMPLETE)
-
-
-@dataclass(slots=True)
 class Session:
-    """What is known of one run.
-
-    Attributes:
-        waiting: Workers that have to answer before the first frame.
-        undrained: Workers that still have frames to deal with.
-        reports: The last report of each consumer.
-        given_up: Consumers that will not come back, and the cause of what they
-            leave.
-        problem: Why it failed: code, message and hint.
-    """
-
-    id: str
-    plan: PipelinePlan
-    started_unix_ns: int
-    duration_s: float | None = None
-    frames: int | None = None
-    stage: Stage = Stage.STARTING
-    dir: str = ""
-    reason: str = ""
-    problem: tuple[str, str, str] | None = None
-    t_first_ns: int = 0
-    waiting: set[str] = field(default_factory=set)
-    undrained: set[str] = field(default_factory=set)
-    opened: set[str] = field(default_factory=set)
-    reports: dict[str, Report] = field(default_factory=dict)
-    given_up: dict[str, str] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    clock: list[tuple[int, int]] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
-
-    def fail(self, code: str, message: str, hint: str = "") -> None:
-        """Remember the first thing that went wrong."""
-        if self.problem is None:
-            self.problem = (code, message, hint)
-            self.reason = self.reason or "failed"
-
-    def add_event(self, name: str, details: Mapping[str, Any], unix_ns: int) -> None:
-        """Keep an event for the manifest; the oldest 1000."""
-        if len(self.events) < MAX_EVENTS:
-            self.events.append({"name": name, "t_unix_ns": unix_ns, **details})
-
-    def limits(self) -> dict[str, Any]:
-        """Give what capture needs to know of when to end."""
-        return {
-            "frames": self.frames,
-            "duration_s": self.duration_s,
-            "t_first_ns": self.t_first_ns,
-        }
-
-    def result(self) -> dict[str, Any]:
-        """Give what `session.wait` answers."""
-        result: dict[str, Any] = {
-            "session": self.id,
-            "pipeline": self.plan.name,
-            "dir": self.dir,
-            "state": str(self.stage),
-            "reason": self.reason,
-        }
-        if self.problem is not None:
-            code, message, hint = self.problem
-            result["error"] = {"code": code, "message": message, "hint": hint}
-        return result
-
-
-def account(session: Session, rings: Mapping[str, Totals]) -> Counts:
-    """Close the law: where every frame of the session is.
+    """A session at work.
 
     Args:
-        session: Its reports were taken before the rings were read.
-        rings: By name, the source's among them.
+        facts: Its id, its plan and its limits.
+        posts: The pipeline's workers, by name.
+        publish: Publishes an event or a state: topic and body.
+
+    Attributes:
+        first: Done when the first frame is there, or the session is armed.
+        done: Done when all is closed.
     """
-    source = rings[SOURCE]
-    encoders: dict[str, EncoderCounts] = {}
-    callbacks: dict[str, CallbackCounts] = {}
-    for ring, worker in _places(session.plan):
-        kind = _kind(session.plan, worker)
-        published = rings[ring].published
-        report = session.reports.get(worker, Report(session.id))
-        skipped, in_flight = _rest(session, worker, report, published)
-        own = None if ring == SOURCE else published
-        if kind == "encoder":
-            encoders[worker] = EncoderCounts(
-                report.recorded, report.durable, skipped, in_flight, own
-            )
-            callbacks |= _inline(report, published, own)
+
+    def __init__(
+        self, facts: Facts, posts: Mapping[str, Post], publish: Publish
+    ) -> None:
+        self.facts, self.posts, self._publish = facts, posts, publish
+        self.rings = {r.name: RingKeeper(r, self.send) for r in facts.plan.rings}
+        self.timers = Timers()
+        loop = asyncio.get_running_loop()
+        self.first: asyncio.Future[None] = loop.create_future()
+        self.done: asyncio.Future[Facts] = loop.create_future()
+        self.ending = Ending(self)
+        self._tries = 0
+
+    # -- what the crew asks
+
+    def begin(self, at_unix: float | None = None) -> None:
+        """Have every worker open the session, now or at a time."""
+        if at_unix is not None:
+            self.facts.stage = Stage.WAITING
+            self.timers.set("at", max(0.0, at_unix - time.time()), self.begin)
+            self.resolve_first()
+            return
+        facts = self.facts
+        facts.clock.append(clock_pair())
+        self.set_stage(Stage.STARTING)
+        facts.waiting = set(self.posts)
+        facts.undrained = {w.name for w in facts.plan.workers if w.kind != "capture"}
+        for post in self.posts.values():
+            if post.is_running:
+                self.greet(post)
+            else:
+                post.start()
+
+    def greet(self, post: Post) -> None:
+        """A worker is up: tell it where the session stands."""
+        if self.facts.has_ended or self.facts.stage is Stage.WAITING:
+            return
+        if post.kind == "capture":
+            self.prepare(SOURCE)
+            return
+        self._open(post)
+        for ring in self.rings.values():
+            if ring.plan.producer == post.name:
+                self.prepare(ring.plan.name)
+        for ring in self.rings.values():
+            ring.reader_back(post.name)
+
+    def died(self, post: Post, code: int) -> None:
+        """A worker's process is gone."""
+        self.event("worker_died", {"worker": post.name, "code": code})
+        for ring in self.rings.values():
+            if ring.plan.producer == post.name:
+                self._producer_died(ring)
+            ring.reader_died(post.name)
+        if post.state is State.FATAL:
+            self._gave_up(post)
+
+    def told(self, post: Post, told: Told, fds: list[int]) -> None:
+        """A worker says something; the descriptors are this session's to close."""
+        if getattr(told, "session", self.facts.id) != self.facts.id:
+            close_all(fds)  # of a session that is over
+        elif isinstance(told, RingMade):
+            self._ring_made(post, told, fds)
         else:
-            callbacks[worker] = CallbackCounts(report.recorded, skipped, in_flight, own)
-    return Counts(
-        captured=source.captured,
-        published=source.published,
-        dropped=dict(source.dropped),
-        staged=source.staged,
-        expected=source.captured + source.missed.total(),
-        missed=dict(source.missed),
-        encoders=encoders,
-        callbacks=callbacks,
-    )
+            close_all(fds)
+            handler: Callable[[Post, Any], None]
+            handler = getattr(self, method_name(type(told)))
+            handler(post, told)
 
+    def totals(self) -> dict[str, Totals]:
+        """What each ring has seen."""
+        return {name: ring.totals() for name, ring in self.rings.items()}
 
-def _places(plan: PipelinePlan) -> Iterable[tuple[str, str]]:
-    for ring in plan.rings:
-        for reader in ring.readers:
-            yield ring.name, reader.worker
+    def counts(self) -> Counts:
+        """Where every frame of the session is."""
+        if self.facts.has_ended:
+            return self.facts.counts
+        return close_law(self.facts, self.totals())
 
+    # -- what the workers tell
 
-def _kind(plan: PipelinePlan, worker: str) -> str:
-    return next(w.kind for w in plan.workers if w.name == worker)
+    def on_opened(self, post: Post, told: Opened) -> None:
+        """A consumer is ready for frames."""
+        facts = self.facts
+        facts.dir = facts.dir or told.dir
+        facts.opened.add(post.name)
+        facts.waiting.discard(post.name)
+        if facts.stage is Stage.FINALISING or facts.has_ended:
+            self.ending.write_manifest(post)  # it was given up meanwhile
+        self._go_if_all_answered()
 
+    def on_first_frame(self, post: Post, told: FirstFrame) -> None:
+        """The epoch's first frame is there; the session's, if it is the first."""
+        facts = self.facts
+        if told.epoch:
+            self.event("capture_back", {"missed": told.missed, "worker": post.name})
+        facts.t_first_ns = facts.t_first_ns or told.t_sensor_ns
+        if facts.stage is Stage.ARMED:
+            self.set_stage(Stage.RUNNING)
+            self.resolve_first()
+            if facts.duration_s is not None:
+                grace = facts.duration_s + GRACE_S
+                self.timers.set("duration", grace, self.ending.duration_over)
 
-def _rest(
-    session: Session, worker: str, report: Report, published: int
-) -> tuple[dict[str, int], int]:
-    """Give what a reader skipped, and what it has not dealt with yet."""
-    skipped, left = dict(report.skipped), published - report.handled
-    cause = session.given_up.get(worker)
-    if cause is None or not left:
-        return skipped, left
-    skipped[cause] = skipped.get(cause, 0) + left
-    return skipped, 0
+    def on_ended(self, post: Post, told: Ended) -> None:
+        """A ring's stream is over."""
+        ring = self.ring_of(post)
+        if told.message:
+            self.event("source_failed", {"message": told.message})
+        if told.retry and not self.facts.is_ending:
+            return  # it leaves, and its successor tries again
+        if ring.plan.name == SOURCE:
+            self.ending.source_ended(told)
+        ring.ended(told.index)
 
+    def on_left_epoch(self, post: Post, told: LeftEpoch) -> None:
+        """A consumer has finished an epoch."""
+        for ring in self.rings.values():
+            ring.left(post.name, told.epoch)
 
-def _inline(
-    report: Report, published: int, own: int | None
-) -> dict[str, CallbackCounts]:
-    """Give the lines of the callbacks that run inside an encoder."""
-    lines = {}
-    for name, numbers in report.numbers.get("callbacks", {}).items():
-        delivered = numbers["delivered"]
-        missing = report.handled - delivered
-        skipped = {"callback_error": missing} if missing else {}
-        lines[name] = CallbackCounts(
-            delivered, skipped, published - report.handled, own
+    def on_adopted(self, post: Post, told: Adopted) -> None:
+        """A producer uses the successor's counters."""
+        self.ring_of(post).adopted(told.place)
+
+    def on_report(self, post: Post, told: Report) -> None:
+        """A consumer's numbers."""
+        self.facts.reports[post.name] = told
+
+    def on_event(self, post: Post, told: Event) -> None:
+        """Something a user may want to know; an eviction concerns us as well."""
+        details = {"worker": post.name, **told.details}
+        if told.name == "evicted":
+            who = self.ring_of(post).evicted(told.details["place"])
+            details = {"reader": who, "behind": told.details["behind"]}
+        self.event(told.name, details)
+
+    def on_failed(self, post: Post, told: Failed) -> None:
+        """A worker cannot go on with the session, or not begin it."""
+        self.event("failed", {"worker": post.name, "message": told.message})
+        if post.kind == "capture" and self.rings[SOURCE].epochs:
+            self._tries += 1
+            delay = RETRY_S if self._tries < TRIES else SLOW_RETRY_S
+            self.timers.set("retry", delay, lambda: self.prepare(SOURCE))
+            return
+        facts = self.facts
+        facts.fail(told.code, f"{facts.plan.name}: {told.message}", told.hint)
+        if facts.stage is Stage.STARTING:
+            facts.undrained.discard(post.name)
+            self.ending.abort()
+        else:
+            self.ending.stop()
+
+    def on_drained(self, post: Post, _told: Drained) -> None:
+        """A consumer has dealt with all its frames."""
+        self.ending.has_drained(post.name)
+
+    def on_finished(self, _post: Post, _told: Finished) -> None:
+        """The manifest is written."""
+        self.ending.conclude()
+
+    # -- for those who work on it
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        """Publish an event and keep it for the manifest."""
+        if not self.facts.has_ended:
+            self.facts.add_event(name, details, time.time_ns())
+        pipeline = self.facts.plan.name
+        body = {"name": name, "pipeline": pipeline, "details": details}
+        self._publish(f"event.{pipeline}", body)
+
+    def set_stage(self, stage: Stage) -> None:
+        """Move on, and say so."""
+        if self.facts.stage is not stage or stage is Stage.STARTING:
+            self.facts.stage = stage
+            self.event("stage", {"stage": str(stage), "reason": self.facts.reason})
+            self._publish("state", {})
+
+    def send(self, worker: str, order: Order, fds: Sequence[int] = ()) -> None:
+        """Send an order to a worker by name."""
+        self.posts[worker].send(order, fds)
+
+    def resolve_first(self) -> None:
+        """Tell whoever waits for the first frame."""
+        if not self.first.done():
+            self.first.set_result(None)
+
+    def ring_of(self, post: Post) -> RingKeeper:
+        """Give the ring that a worker produces."""
+        return self.rings[SOURCE if post.kind == "capture" else f"callback:{post.name}"]
+
+    def prepare(self, name: str) -> None:
+        """Have a ring made; its producer answers, and then all is attached."""
+        facts, ring = self.facts, self.rings[name]
+        if facts.has_ended or ring.is_over:
+            return
+        epoch, seq, index, t_last = ring.next_epoch
+        is_source = name == SOURCE
+        order = Prepare(
+            facts.id,
+            epoch,
+            seq,
+            index,
+            facts.plan.settings if is_source else {},
+            facts.plan.ring,
+            facts.plan.schedule if is_source else None,
+            facts.limits() if is_source else {},
+            t_last,
         )
-    return lines
+        self.send(ring.plan.producer, order)
+
+    # -- steps
+
+    def _open(self, post: Post) -> None:
+        facts = self.facts
+        report = facts.reports.get(post.name)
+        counts: dict[str, Any] = {}
+        if report is not None:
+            names = ("handled", "recorded", "skipped")
+            counts = {name: getattr(report, name) for name in names}
+        plan = next(w for w in facts.plan.workers if w.name == post.name)
+        config = dict(plan.config)
+        if post.kind == "encoder":
+            config |= {"clock": facts.clock, "clock_synchronised": is_synchronised()}
+        resume = post.name in facts.opened
+        order = OpenSession(facts.id, facts.started_unix_ns, resume, counts, config)
+        self.send(post.name, order)
+
+    def _go_if_all_answered(self) -> None:
+        if self.facts.stage is Stage.STARTING and not self.facts.waiting:
+            self.rings[SOURCE].go()
+            self.set_stage(Stage.ARMED)
+            if self.facts.plan.armed:
+                self.resolve_first()
+
+    def _ring_made(self, post: Post, made: RingMade, fds: list[int]) -> None:
+        ring = self.ring_of(post)
+        if ring.is_over or self.facts.has_ended:
+            close_all(fds)
+            return
+        self._tries = 0
+        ring.made(made, fds)
+        for note in made.notes:
+            self.event("source_note", {"message": note})
+        if ring.plan.name == SOURCE and self.facts.stage is Stage.STARTING:
+            self.facts.waiting.discard(post.name)
+            self._go_if_all_answered()
+        else:
+            ring.go()
+
+    def _producer_died(self, ring: RingKeeper) -> None:
+        if ring.is_over:  # it had said where it ends
+            ring.producer_died(last=True)
+        elif ring.epochs or self.facts.is_ending:
+            is_last = self.facts.is_ending and ring.plan.name == SOURCE
+            ring.producer_died(last=is_last)
+            if self.facts.stage is Stage.STARTING:
+                self.facts.waiting.add(ring.plan.producer)
+
+    def _gave_up(self, post: Post) -> None:
+        """Too many failures: a callback is left out, an encoder ends the session."""
+        facts = self.facts
+        log.error("%s: %s failed too often", facts.plan.name, post.name)
+        self.event("gave_up", {"worker": post.name})
+        is_encoder = post.kind == "encoder"
+        facts.given_up[post.name] = "undrained" if is_encoder else "callback_error"
+        for ring in self.rings.values():
+            ring.reader_gone(post.name)
+            if ring.plan.producer == post.name:
+                ring.give_up()
+        facts.waiting.discard(post.name)
+        if is_encoder or facts.stage is Stage.STARTING:
+            problem = f"{facts.plan.name}: worker {post.name} failed too often"
+            facts.fail("E_INTERNAL", problem, "see the log")
+            self.ending.stop()
+        self.ending.has_drained(post.name)
+
+
+def clock_pair() -> tuple[int, int]:
+    """Give boottime and wall clock of one instant, ns."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.time_ns()
+
+
+def is_synchronised() -> bool:
+    """Whether timesyncd has set the clock since boot."""
+    return os.path.exists("/run/systemd/timesync/synchronized")  # noqa: PTH110

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from imagemp.config import Config, load
-from imagemp.errors import ConfigError
+from imagemp.errors import ConfigError, RingError
 from imagemp.link import close_all, pair
+from imagemp.topics import HEARTBEAT, STATE, metrics_topic
 
 from .crew import Crew, StartOrder
 from .notify import Notifier
@@ -25,10 +26,12 @@ from .post import Post, Watch
 from .reports import Meter, metrics, status, worker
 from .requests import Requests
 from .sockets import Sockets
+from .timers import Timers
 from .workers.orders import Asked, Forgotten, Listen, Publish, Serve, Told
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
+EXTEND_S = 15
 STATE_S = 5  # heartbeats between two states that nothing has changed
 
 
@@ -53,7 +56,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._beats = 0
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers()
         watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
         self.gateway = Post("gateway", "gateway", watch, never_gives_up=True)
 
@@ -119,15 +122,18 @@ class Supervisor:
         for name in config.pipelines:
             if name not in self.crews:
                 self._add_crew(name)
-        self.publish("state", {})
+        self.publish(STATE, {})
         return {"changed": sorted(changed), "pipelines": sorted(self.crews)}
 
     def publish(self, topic: str, body: dict[str, Any]) -> None:
         """Publish telemetry; a state is made here, of everything."""
-        if topic == "state":
+        if topic == STATE:
             body = self.status()
             self.notifier.status(self._status_line())
-        self.gateway.send(Publish(topic, body))
+        try:
+            self.gateway.send(Publish(topic, body))
+        except RingError as error:  # larger than a packet
+            log.error("%s: not published: %s", topic, error)
 
     def time_reports(self) -> None:
         """Report at the configured rate while any session is on."""
@@ -140,24 +146,19 @@ class Supervisor:
         return self.config.pipelines.get(name)
 
     def _add_crew(self, name: str) -> None:
-        crew = Crew(plan_pipeline(self.config, name), self.publish)
+        crew = Crew(plan_pipeline(self.config, name), self.publish, self._connect)
         self.crews[name], self._meters[name] = crew, Meter()
         crew.start_workers()
-        self._listen(crew)
         if crew.plan.autostart:
             crew.start(StartOrder(crew.plan))
             self.time_reports()
 
-    def _listen(self, crew: Crew) -> None:
-        """Give each callback a socket of its own to the gateway."""
-        for name in crew.plan.callbacks:
-            ours, theirs = pair()
-            self.gateway.send(
-                Listen(f"callback.{crew.plan.name}.{name}"), (ours.fileno(),)
-            )
-            crew.speak(name, theirs.fileno())
-            ours.close()
-            theirs.close()
+    def _connect(self, topic: str) -> socket.socket:
+        """Give one end of a socket pair; the gateway publishes what comes out."""
+        ours, theirs = pair()
+        self.gateway.send(Listen(topic), (ours.fileno(),))
+        ours.close()
+        return theirs
 
     # -- the gateway
 
@@ -171,9 +172,10 @@ class Supervisor:
         )
         post.send(order, (sockets.control.fileno(), sockets.telemetry.fileno()))
         for crew in self.crews.values():
-            self._listen(crew)
+            for worker_post in crew.posts.values():
+                crew.give_voice(worker_post)
             self._report_on(crew)
-        self.publish("state", {})
+        self.publish(STATE, {})
         self.notifier.ready()
 
     def _gateway_told(self, _post: Post, told: Told, fds: list[int]) -> None:
@@ -189,39 +191,36 @@ class Supervisor:
     # -- reports
 
     def _report(self) -> None:
-        self._timers.pop("report", None)
         for crew in self.crews.values():
             self._report_on(crew)
         if any(crew.is_busy for crew in self.crews.values()):
             period = 1 / self.config.telemetry.rate_hz
-            self._timers["report"] = self._loop.call_later(period, self._report)
+            self._timers.set("report", period, self._report)
 
     def _report_on(self, crew: Crew) -> None:
         if crew.session is not None:
-            body = metrics(crew, self._meters[crew.plan.name])
-            self.publish(f"metrics.{crew.plan.name}", body)
+            body = metrics(crew, crew.session, self._meters[crew.plan.name])
+            self.publish(metrics_topic(crew.plan.name), body)
 
     def _beat(self) -> None:
         uptime = round(time.monotonic() - self.began, 1)
-        self.publish("hb", {"uptime_s": uptime})
+        self.publish(HEARTBEAT, {"uptime_s": uptime})
         self._beats += 1
         if self._beats % STATE_S == 0:
-            self.publish("state", {})
-        self._timers["beat"] = self._loop.call_later(HEARTBEAT_S, self._beat)
+            self.publish(STATE, {})
+        self._timers.set("beat", HEARTBEAT_S, self._beat)
 
     def _keep_alive(self) -> None:
         if (period := self.notifier.watchdog_s) is not None:
             self.notifier.alive()
-            self._timers["watchdog"] = self._loop.call_later(
-                period / 2, self._keep_alive
-            )
+            self._timers.set("watchdog", period / 2, self._keep_alive)
 
     def _status_line(self) -> str:
         lines = []
         for name, crew in self.crews.items():
             counts = crew.counts()
             dropped = sum(counts.dropped.values())
-            stage = crew.session.stage if crew.session is not None else "idle"
+            stage = crew.session.facts.stage if crew.session is not None else "idle"
             fps = self._meters[name].fps if crew.is_busy else 0.0
             lines.append(f"{name} {stage} {fps:.1f} fps, {dropped} dropped")
         return "; ".join(lines) or "no pipeline"
@@ -244,23 +243,22 @@ class Supervisor:
     async def _shut_down(self) -> None:
         """Drain, then let the workers go, the gateway last."""
         self.notifier.stopping()
-        self.publish("state", {})
+        self.publish(STATE, {})
         crews = list(self.crews.values())
-        waited = [crew.done for crew in crews if crew.is_busy and crew.done is not None]
+        ending = [c.session.done for c in crews if c.session is not None and c.is_busy]
         for crew in crews:
             crew.stop()
         self._extend()
-        await asyncio.gather(*waited)
+        await asyncio.gather(*ending)
         await asyncio.gather(*(crew.leave() for crew in crews))
-        self.publish("state", {})
+        self.publish(STATE, {})
         await self.gateway.leave()
-        for timer in self._timers.values():
-            timer.cancel()
+        self._timers.cancel()
 
     def _extend(self) -> None:
         """Ask systemd for time as long as frames are being written."""
-        self.notifier.extend(15)
-        self._timers["extend"] = self._loop.call_later(5, self._extend)
+        self.notifier.extend(EXTEND_S)
+        self._timers.set("extend", EXTEND_S / 3, self._extend)
 
 
 def _path(listening: socket.socket) -> str:

@@ -153,6 +153,8 @@ class Consumer(Worker):
         self._cadence.mark()
 
     def _wait(self) -> None:
+        if self._has_work:
+            return
         poll = select.poll()
         poll.register(self.link, select.POLLIN)
         if self.session and self.feed.fileno() >= 0 and not self._is_drained:
@@ -160,8 +162,14 @@ class Consumer(Worker):
         for file in self.extra_files():
             poll.register(file, select.POLLIN)
         timeout = self._cadence.timeout(time.monotonic())
-        if not (self.session and self.feed.is_finished and not self._is_drained):
-            poll.poll(None if timeout is None else timeout * 1000)
+        poll.poll(None if timeout is None else timeout * 1000)
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether there is something to do though nothing is readable."""
+        if not self.session or self._is_drained:
+            return False
+        return self.feed.is_pending or self.feed.is_finished
 
     def _take_frames(self) -> None:
         epoch = self.feed.epoch

@@ -48,6 +48,14 @@ class Feed:
             return False
         return all(reader.is_finished for _, reader, _, _ in self._epochs)
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether `take` has something to do though `fileno()` is silent."""
+        reader = self.reader
+        if reader is None:
+            return False
+        return reader.is_pending or (reader.is_finished and len(self._epochs) > 1)
+
     def fileno(self) -> int:
         """Readable when a frame may be there; -1 while there is no epoch."""
         reader = self.reader

@@ -70,6 +70,11 @@ class Reader:
         """Whether every frame of the epoch has been taken."""
         raise NotImplementedError
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether `take` has something to do though `fileno()` is silent."""
+        raise NotImplementedError
+
     def release(self, frame: Frame) -> None:
         """Give a frame back; its arrays must not be used any more.
 
@@ -212,6 +217,10 @@ class EveryReader(Reader):
     def is_finished(self) -> bool:
         return self.end is not None and self.next >= self.end
 
+    @property
+    def is_pending(self) -> bool:
+        return 0 <= self.next < self._granted
+
     def _hear(self) -> bool:
         """Read `ready`: how many more frames are this reader's."""
         if self.end is not None and self.next >= 0:
@@ -256,3 +265,7 @@ class LatestReader(Reader):
     @property
     def is_finished(self) -> bool:
         return self._over
+
+    @property
+    def is_pending(self) -> bool:
+        return self.end is not None and not self._over

@@ -1,0 +1,180 @@
+"""What is known of a session, and where each of its frames is. Pure: no I/O."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagemp.counts import CallbackCounts, Counts, EncoderCounts
+
+from .pipeline import SOURCE, PipelinePlan
+from .rings import Totals
+from .workers.orders import Report
+
+MAX_EVENTS = 1000
+
+
+class Stage(enum.StrEnum):
+    """How far a session is; they follow in this order, any may be skipped."""
+
+    WAITING = "waiting"  # for the time it is to start at
+    STARTING = "starting"
+    ARMED = "armed"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINALISING = "finalising"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (Stage.COMPLETE, Stage.INCOMPLETE)
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of one session.
+
+    Attributes:
+        waiting: Workers that have to answer before the first frame.
+        undrained: Workers that still have frames to deal with.
+        reports: The last report of each consumer.
+        given_up: Consumers that will not come back, and the cause of what they
+            leave.
+        problem: Why it failed: code, message and hint.
+    """
+
+    id: str
+    plan: PipelinePlan
+    started_unix_ns: int
+    duration_s: float | None = None
+    frames: int | None = None
+    stage: Stage = Stage.STARTING
+    dir: str = ""
+    reason: str = ""
+    problem: tuple[str, str, str] | None = None
+    t_first_ns: int = 0
+    waiting: set[str] = field(default_factory=set)
+    undrained: set[str] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
+    reports: dict[str, Report] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    clock: list[tuple[int, int]] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.stage.is_over
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether no more frames are wanted."""
+        return self.stage in (Stage.STOPPING, Stage.FINALISING)
+
+    def fail(self, code: str, message: str, hint: str = "") -> None:
+        """Remember the first thing that went wrong."""
+        if self.problem is None:
+            self.problem = (code, message, hint)
+            self.reason = self.reason or "failed"
+
+    def add_event(self, name: str, details: Mapping[str, Any], unix_ns: int) -> None:
+        """Keep an event for the manifest; the oldest 1000."""
+        if len(self.events) < MAX_EVENTS:
+            self.events.append({"name": name, "t_unix_ns": unix_ns, **details})
+
+    def limits(self) -> dict[str, Any]:
+        """Give what capture needs to know of when to end."""
+        return {
+            "frames": self.frames,
+            "duration_s": self.duration_s,
+            "t_first_ns": self.t_first_ns,
+        }
+
+    def result(self) -> dict[str, Any]:
+        """Give what `session.wait` answers."""
+        result: dict[str, Any] = {
+            "session": self.id,
+            "pipeline": self.plan.name,
+            "dir": self.dir,
+            "state": str(self.stage),
+            "reason": self.reason,
+        }
+        if self.problem is not None:
+            code, message, hint = self.problem
+            result["error"] = {"code": code, "message": message, "hint": hint}
+        return result
+
+
+def close_law(facts: Facts, rings: Mapping[str, Totals]) -> Counts:
+    """Close the law: where every frame of the session is.
+
+    Args:
+        facts: Their reports were taken before the rings were read.
+        rings: By name, the source's among them.
+    """
+    source = rings[SOURCE]
+    encoders: dict[str, EncoderCounts] = {}
+    callbacks: dict[str, CallbackCounts] = {}
+    for ring, worker in _places(facts.plan):
+        kind = _kind(facts.plan, worker)
+        published = rings[ring].published
+        report = facts.reports.get(worker, Report(facts.id))
+        skipped, in_flight = _rest(facts, worker, report, published)
+        own = None if ring == SOURCE else published
+        if kind == "encoder":
+            encoders[worker] = EncoderCounts(
+                report.recorded, report.durable, skipped, in_flight, own
+            )
+            callbacks |= _inline(report, published, own)
+        else:
+            callbacks[worker] = CallbackCounts(report.recorded, skipped, in_flight, own)
+    return Counts(
+        captured=source.captured,
+        published=source.published,
+        dropped=dict(source.dropped),
+        staged=source.staged,
+        expected=source.captured + source.missed.total(),
+        missed=dict(source.missed),
+        encoders=encoders,
+        callbacks=callbacks,
+    )
+
+
+def _places(plan: PipelinePlan) -> Iterable[tuple[str, str]]:
+    for ring in plan.rings:
+        for reader in ring.readers:
+            yield ring.name, reader.worker
+
+
+def _kind(plan: PipelinePlan, worker: str) -> str:
+    return next(w.kind for w in plan.workers if w.name == worker)
+
+
+def _rest(
+    facts: Facts, worker: str, report: Report, published: int
+) -> tuple[dict[str, int], int]:
+    """Give what a reader skipped, and what it has not dealt with yet."""
+    skipped, left = dict(report.skipped), published - report.handled
+    cause = facts.given_up.get(worker)
+    if cause is None or not left:
+        return skipped, left
+    skipped[cause] = skipped.get(cause, 0) + left
+    return skipped, 0
+
+
+def _inline(
+    report: Report, published: int, own: int | None
+) -> dict[str, CallbackCounts]:
+    """Give the lines of the callbacks that run inside an encoder."""
+    lines = {}
+    for name, numbers in report.numbers.get("callbacks", {}).items():
+        delivered = numbers["delivered"]
+        missing = report.handled - delivered
+        skipped = {"callback_error": missing} if missing else {}
+        lines[name] = CallbackCounts(
+            delivered, skipped, published - report.handled, own
+        )
+    return lines
