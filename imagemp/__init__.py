@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .client import Telemetry as Telemetry
     from .frames import Frame as Frame
     from .frames import FrameInfo as FrameInfo
+    from .private import running as running
     from .spec import Field as Field
     from .spec import FrameSpec as FrameSpec
     from .spec import Plane as Plane
@@ -26,6 +27,7 @@ _WHERE = {
     "FrameSpec": "spec",
     "Plane": "spec",
     "Telemetry": "client",
+    "running": "private",
 }
 __all__ = [  # noqa: PLE0604 - the keys above, for `import *` and for help()
     *_WHERE

@@ -6,10 +6,10 @@ configuration, a daemon of its own, one `imagectl start`, and the recording read
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from typing import Any
 
-from imagemp.client import Control
+from imagemp import running
 from imagemp.recording.reading import contact_sheet
 
 CONFIG = """
@@ -21,7 +21,7 @@ kind = "synthetic"
 width = 640
 height = 480
 channels = 3
-fps = 100
+fps = 60
 
 [pipelines.cam0.encoder]
 
@@ -32,29 +32,30 @@ policy = "every"
 """
 
 
-def brightness(buffer, queue):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-    """Send the mean of each frame: what a user's callback may look like."""
+def brightness(buffer: Any, queue: Any) -> None:  # noqa: ANN401 - a user's callback
+    """Send the mean of each frame: what a callback of your own may look like."""
     queue.put({"mean": float(buffer[-1].mean())})
 
 
 def main() -> int:
     """Run the demo; give the exit code."""
-    folder = Path(tempfile.mkdtemp(prefix="imagemp-demo-"))
-    config, runtime = folder / "imagemp.toml", folder / "run"
-    config.write_text(CONFIG.format(folder=folder))
-    python = [sys.executable, "-m"]
-    options = ["--config", str(config), "--runtime-dir", str(runtime), "--ready-fd"]
-    daemon, ready = start_daemon([*python, "imagemp.daemon.main", *options])
-    try:
-        ready.read()  # ends when control answers
-        imagectl = [*python, "imagemp.ctl.main", "--runtime-dir", str(runtime)]
-        start = subprocess.run([*imagectl, "start", "--duration", "5", "--wait"])
-        with Control(runtime) as control:
-            session = Path(control.call("status")["pipelines"]["cam0"]["dir"])
-    finally:
-        daemon.terminate()
-        daemon.wait()
-    sheet = contact_sheet(session, folder / "contact-sheet.png")
-    print(f"recording      {session / 'frames-0000.tif'}")
-    print(f"contact sheet  {sheet}")
-    return start.returncode
+    with running(CONFIG) as daemon:
+        imagectl = [sys.executable, "-m", "imagemp.ctl"]
+        imagectl += ["--runtime-dir", str(daemon.runtime)]
+        order = ["start", "--duration", "5", "--wait"]
+        code = subprocess.run([*imagectl, *order], check=False).returncode  # noqa: S603
+        session = Path(daemon.call("status")["pipelines"]["cam0"]["dir"])
+    if code == 0:
+        sheet = contact_sheet(session, daemon.folder / "contact-sheet.png")
+        show("recording", session / "frames-0000.tif")
+        show("contact sheet", sheet)
+    return code
+
+
+def show(what: str, path: Path) -> None:
+    """Print one line of the result."""
+    print(f"{what:14} {path}")  # noqa: T201 - it is there to be seen
+
+
+if __name__ == "__main__":
+    sys.exit(main())
