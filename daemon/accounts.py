@@ -7,8 +7,8 @@ from typing import Any
 
 from imagemp.counts import CallbackCounts, Counts, EncoderCounts
 
+from .epochs import Totals
 from .pipeline import SOURCE, PipelinePlan
-from .rings import Totals
 from .workers.orders import Report
 
 MAX_EVENTS = 1000
@@ -55,6 +55,7 @@ class Facts:
     reason: str = ""
     problem: tuple[str, str, str] | None = None
     t_first_ns: int = 0
+    t_start_ns: int = 0
     waiting: set[str] = field(default_factory=set)
     undrained: set[str] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
@@ -91,6 +92,7 @@ class Facts:
             "frames": self.frames,
             "duration_s": self.duration_s,
             "t_first_ns": self.t_first_ns,
+            "t_start_ns": self.t_start_ns,
         }
 
     def result(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 from imagemp.errors import ControlError
 
 from .accounts import Stage, close_law
+from .briefing import clock_pair
 from .pipeline import SOURCE
 from .workers.orders import Discard, Ended, Finalise, LetGo, Stop
 
@@ -76,6 +77,24 @@ class Ending:
             ring.ended(0)
         self._finalise()
 
+    def give_up_on(self, post: "Post") -> None:
+        """Too many failures: a callback is left out, an encoder ends the session."""
+        session, facts = self._session, self._session.facts
+        log.error("%s: %s failed too often", facts.plan.name, post.name)
+        session.event("gave_up", {"worker": post.name})
+        is_encoder = post.kind == "encoder"
+        facts.given_up[post.name] = "undrained" if is_encoder else "callback_error"
+        for ring in session.rings.values():
+            ring.reader_gone(post.name)
+            if ring.plan.producer == post.name:
+                ring.give_up()
+        facts.waiting.discard(post.name)
+        if is_encoder or facts.stage is Stage.STARTING:
+            problem = f"{facts.plan.name}: worker {post.name} failed too often"
+            facts.fail("E_INTERNAL", problem, "see the log")
+            self.stop()
+        self.has_drained(post.name)
+
     # -- draining
 
     def has_drained(self, worker: str) -> None:
@@ -138,7 +157,7 @@ class Ending:
         if facts.stage is Stage.FINALISING or facts.has_ended:
             return
         facts.stage = Stage.FINALISING
-        facts.clock.append((time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.time_ns()))
+        facts.clock.append(clock_pair())
         facts.counts = close_law(facts, session.totals())
         for broken in facts.counts.broken():
             log.error("%s: accounts do not close: %s", facts.id, broken)

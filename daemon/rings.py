@@ -4,15 +4,12 @@ It makes each reader's counters, hands them out, keeps a dead reader's place, an
 when a producer dies reads from the header where its epoch ends.
 """
 
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 
 from imagemp.ring import layout
-from imagemp.ring.segment import Header
 
+from .epochs import Epoch, Place, Totals, close_fds, new_counters
 from .pipeline import ReaderPlan, RingPlan
 from .workers.orders import (
     Attach,
@@ -26,106 +23,6 @@ from .workers.orders import (
 )
 
 Send = Callable[[str, Order, Sequence[int]], None]
-
-
-@dataclass(slots=True)
-class Totals:
-    """What a ring has seen, over its epochs; all of one instant."""
-
-    captured: int = 0
-    published: int = 0
-    staged: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    missed: Counter[str] = field(default_factory=Counter)
-    not_wanted: int = 0
-    late: int = 0
-
-    def add(self, other: "Totals") -> None:
-        """Add another epoch's."""
-        self.captured += other.captured
-        self.published += other.published
-        self.staged += other.staged
-        self.dropped.update(other.dropped)
-        self.missed.update(other.missed)
-        self.not_wanted += other.not_wanted
-        self.late += other.late
-
-
-@dataclass(slots=True)
-class Place:
-    """A reader's seat in one epoch, and the counters it has had there."""
-
-    number: int
-    reader: ReaderPlan
-    sets: list[tuple[int, ...]] = field(default_factory=list)
-    drained: int = 0
-    has_left: bool = False
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether a successor goes on where a dead reader was."""
-        return self.reader.policy == "every" and not self.reader.evictable
-
-    @property
-    def cell(self) -> int:
-        """The index of its `released` word."""
-        return self.number % layout.READER_CELLS
-
-    def drain(self) -> int:
-        """Read every `done` of a dead epoch; give how many frames in all."""
-        for counters in self.sets:
-            try:
-                self.drained += os.eventfd_read(counters[1])
-            except BlockingIOError:
-                pass
-        return self.drained
-
-    def close(self) -> None:
-        """Close our copies of the counters."""
-        for counters in self.sets:
-            _close(counters)
-        self.sets = []
-
-
-class Epoch:
-    """One life of a ring's producer."""
-
-    def __init__(self, made: RingMade, fds: list[int]) -> None:
-        self.number, self.made, self.fds = made.epoch, made, fds
-        self.header = Header(fds[0])
-        self.places: dict[str, Place] = {}
-        self.end: int | None = None
-        self.is_dead = False
-        self.lost = 0  # captured, and never published: its producer died
-
-    def totals(self) -> Totals:
-        """Read the cells; what the producer adds meanwhile shows as staged."""
-        cells = self.header.cells
-        published = cells[layout.PUBLISHED] - cells[layout.PUBLISHED0]
-        dropped = Counter(self.header.counts(layout.DROPPED, layout.DROP_CAUSES))
-        missed = Counter(self.header.counts(layout.MISSED, layout.MISS_CAUSES))
-        captured = cells[layout.GRABBED] - cells[layout.GRABBED0]
-        if self.lost:
-            dropped["capture_restart"] += self.lost
-        staged = captured - published - dropped.total()
-        wanted_not, late = cells[layout.NOT_WANTED], cells[layout.LATE]
-        return Totals(captured, published, staged, dropped, missed, wanted_not, late)
-
-    def base(self, place: Place) -> int:
-        """Where a kept reader of a dead epoch stands."""
-        if not place.is_kept:
-            return -1
-        cells = self.header.cells
-        released = cells[layout.RELEASED + place.cell] + place.drain()
-        return max(released, cells[layout.PUBLISHED0])
-
-    def close(self) -> None:
-        """Let go of the memory. May be called twice."""
-        for place in self.places.values():
-            place.close()
-        self.header.close()
-        _close(self.fds)
-        self.fds = []
 
 
 class RingKeeper:
@@ -253,7 +150,7 @@ class RingKeeper:
             for place in epoch.places.values():
                 if place.number == number:
                     for counters in place.sets[:-1]:
-                        _close(counters)
+                        close_fds(counters)
                     place.sets = place.sets[-1:]
 
     def left(self, worker: str, number: int) -> None:
@@ -286,7 +183,7 @@ class RingKeeper:
         epoch = self.epochs[-1]
         place = Place(next(self._numbers), reader)
         epoch.places[reader.worker] = place
-        counters = _counters(3 if reader.evictable else 2)
+        counters = new_counters(3 if reader.evictable else 2)
         place.sets.append(counters)
         attach = Attach(place.number, place.cell, reader.policy, reader.evictable)
         self._send(self.plan.producer, attach, counters)
@@ -294,7 +191,7 @@ class RingKeeper:
 
     def _succeed(self, epoch: Epoch, place: Place) -> None:
         if not epoch.is_dead:
-            counters = _counters(2)
+            counters = new_counters(2)
             place.sets.append(counters)
             self._send(self.plan.producer, Successor(place.number), counters)
         self._enter(epoch, place)
@@ -328,13 +225,3 @@ class RingKeeper:
             self._send(self.plan.producer, Gone(place.number), ())
         place.close()
         del epoch.places[place.reader.worker]
-
-
-def _counters(n: int) -> tuple[int, ...]:
-    """Make ready, done and, for those that may be evicted, evicted."""
-    return tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(n))
-
-
-def _close(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)

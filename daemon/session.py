@@ -4,8 +4,6 @@ Whatever dies is started anew by its post, greeted here, and goes on where it wa
 """
 
 import asyncio
-import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,10 +12,12 @@ from imagemp.counts import Counts
 from imagemp.link import close_all
 
 from .accounts import Facts, Stage, close_law
+from .briefing import clock_pair, open_order, prepare_order
 from .ending import Ending
+from .epochs import Totals
 from .pipeline import SOURCE
 from .post import Post, State
-from .rings import RingKeeper, Totals
+from .rings import RingKeeper
 from .timers import Timers
 from .workers.base import method_name
 from .workers.orders import (
@@ -30,15 +30,12 @@ from .workers.orders import (
     FirstFrame,
     LeftEpoch,
     Opened,
-    OpenSession,
     Order,
-    Prepare,
     Report,
     RingMade,
     Told,
 )
 
-log = logging.getLogger(__name__)
 Publish = Callable[[str, dict[str, Any]], None]
 RETRY_S = 1.0  # before a source that could not be opened again is tried anew
 SLOW_RETRY_S = 30.0
@@ -98,7 +95,7 @@ class Session:
         if post.kind == "capture":
             self.prepare(SOURCE)
             return
-        self._open(post)
+        self.send(post.name, open_order(self.facts, post.name))
         for ring in self.rings.values():
             if ring.plan.producer == post.name:
                 self.prepare(ring.plan.name)
@@ -113,7 +110,7 @@ class Session:
                 self._producer_died(ring)
             ring.reader_died(post.name)
         if post.state is State.FATAL:
-            self._gave_up(post)
+            self.ending.give_up_on(post)
 
     def told(self, post: Post, told: Told, fds: list[int]) -> None:
         """A worker says something; the descriptors are this session's to close."""
@@ -253,41 +250,14 @@ class Session:
         facts, ring = self.facts, self.rings[name]
         if facts.has_ended or ring.is_over:
             return
-        epoch, seq, index, t_last = ring.next_epoch
-        is_source = name == SOURCE
-        order = Prepare(
-            facts.id,
-            epoch,
-            seq,
-            index,
-            facts.plan.settings if is_source else {},
-            facts.plan.ring,
-            facts.plan.schedule if is_source else None,
-            facts.limits() if is_source else {},
-            t_last,
-        )
-        self.send(ring.plan.producer, order)
+        self.send(ring.plan.producer, prepare_order(facts, ring))
 
     # -- steps
-
-    def _open(self, post: Post) -> None:
-        facts = self.facts
-        report = facts.reports.get(post.name)
-        counts: dict[str, Any] = {}
-        if report is not None:
-            names = ("handled", "recorded", "skipped")
-            counts = {name: getattr(report, name) for name in names}
-        plan = next(w for w in facts.plan.workers if w.name == post.name)
-        config = dict(plan.config)
-        if post.kind == "encoder":
-            config |= {"clock": facts.clock, "clock_synchronised": is_synchronised()}
-        resume = post.name in facts.opened
-        order = OpenSession(facts.id, facts.started_unix_ns, resume, counts, config)
-        self.send(post.name, order)
 
     def _go_if_all_answered(self) -> None:
         if self.facts.stage is Stage.STARTING and not self.facts.waiting:
             self.rings[SOURCE].go()
+            self.facts.t_start_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             self.set_stage(Stage.ARMED)
             if self.facts.plan.armed:
                 self.resolve_first()
@@ -315,31 +285,3 @@ class Session:
             ring.producer_died(last=is_last)
             if self.facts.stage is Stage.STARTING:
                 self.facts.waiting.add(ring.plan.producer)
-
-    def _gave_up(self, post: Post) -> None:
-        """Too many failures: a callback is left out, an encoder ends the session."""
-        facts = self.facts
-        log.error("%s: %s failed too often", facts.plan.name, post.name)
-        self.event("gave_up", {"worker": post.name})
-        is_encoder = post.kind == "encoder"
-        facts.given_up[post.name] = "undrained" if is_encoder else "callback_error"
-        for ring in self.rings.values():
-            ring.reader_gone(post.name)
-            if ring.plan.producer == post.name:
-                ring.give_up()
-        facts.waiting.discard(post.name)
-        if is_encoder or facts.stage is Stage.STARTING:
-            problem = f"{facts.plan.name}: worker {post.name} failed too often"
-            facts.fail("E_INTERNAL", problem, "see the log")
-            self.ending.stop()
-        self.ending.has_drained(post.name)
-
-
-def clock_pair() -> tuple[int, int]:
-    """Give boottime and wall clock of one instant, ns."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.time_ns()
-
-
-def is_synchronised() -> bool:
-    """Whether timesyncd has set the clock since boot."""
-    return os.path.exists("/run/systemd/timesync/synchronized")  # noqa: PTH110

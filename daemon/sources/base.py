@@ -42,6 +42,8 @@ class Source(ABC):
     Attributes:
         interruptible: False if `grab` cannot return when `wake` is readable; it
             is then called in a thread that does nothing else.
+        is_live: False if frames wait for us, as in a file: none is missed while
+            nobody grabs, and what failed once would fail again.
         scales_itself: True if it obeys the setting `scale`; otherwise its frames
             are resized after `retrieve`.
         notes: What the operator should know once it is open: what was asked of
@@ -52,6 +54,7 @@ class Source(ABC):
     """
 
     interruptible: bool = True
+    is_live: bool = True
     scales_itself: ClassVar[bool] = False
     fps: float = 0.0
     first_seq: int = 0

@@ -43,6 +43,7 @@ class FileSource(Source):
     So a capture worker that was restarted goes on where the last one was.
     """
 
+    is_live = False
     reader: Reader | None = None
 
     def __init__(self, settings: Mapping[str, Any], clock: Clock | None = None) -> None:

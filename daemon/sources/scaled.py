@@ -28,7 +28,7 @@ class ScaledSource(Source):
         super().__init__(source.settings)
         self.source = source
         self.scale = scale
-        self.interruptible = source.interruptible
+        self.interruptible, self.is_live = source.interruptible, source.is_live
         self.notes = source.notes
         self.resizers: dict[str, Resizer] = {}
         self.full: dict[str, AnyArray] = {}

@@ -23,8 +23,9 @@ class Threaded(Source):
     def __init__(self, inner: Source) -> None:
         super().__init__(inner.settings)
         self._inner = inner
+        self.is_live = inner.is_live
         self._asked: SimpleQueue[bool] = SimpleQueue()
-        self._given: SimpleQueue[Grab | None | Exception] = SimpleQueue()
+        self._given: SimpleQueue[Grab | Exception | None] = SimpleQueue()
         self._is_given = os.eventfd(0, os.EFD_CLOEXEC)
         self._under_way = False
         self._thread = threading.Thread(target=self._run, name="grab", daemon=True)
@@ -69,7 +70,7 @@ class Threaded(Source):
     def _run(self) -> None:
         while self._asked.get():
             try:
-                given: Grab | None | Exception = self._inner.grab(_NEVER)
+                given: Grab | Exception | None = self._inner.grab(_NEVER)
             except Exception as error:  # noqa: BLE001 - raised in the other thread
                 given = error
             self._given.put(given)

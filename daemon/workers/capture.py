@@ -11,9 +11,8 @@ import time
 from typing import ClassVar
 
 import msgspec
-from msgspec import Struct
 
-from imagemp.daemon.schedule import Schedule, schedule_from
+from imagemp.daemon.schedule import schedule_from
 from imagemp.errors import ImagempError, SourceError
 from imagemp.frames import FrameInfo
 from imagemp.link import Link
@@ -40,22 +39,9 @@ from .orders import (
     Trigger,
 )
 from .output import Output, RingPlan, close_extra
+from .wanted import Limits, Wanted
 
 log = logging.getLogger(__name__)
-
-
-class Limits(Struct, frozen=True):
-    """When a session ends by itself.
-
-    Attributes:
-        frames: After this many captured frames.
-        duration_s: This long after the first captured frame.
-        t_first_ns: Sensor time of that frame, if an earlier epoch took it.
-    """
-
-    frames: int | None = None
-    duration_s: float | None = None
-    t_first_ns: int = 0
 
 
 class Capture(Worker):
@@ -67,12 +53,10 @@ class Capture(Worker):
         super().__init__(link)
         self.output = Output(self.tell)
         self.source: Source | None = None
-        self.schedule: Schedule | None = None
         self.order: Prepare | None = None
-        self.limits = Limits()
+        self.wanted = Wanted(Limits(), None)
         self.plan = RingPlan()
         self.running = False
-        self.t_first_ns = 0
         self._ending: Ended | None = None
         self._wake = select.epoll()
 
@@ -114,12 +98,11 @@ class Capture(Worker):
 
     def on_start(self, _order: Start, _fds: list[int]) -> None:
         self.running = self.output.writer is not None
-        if self.schedule is not None:
-            self.schedule.begin(boottime_ns())
+        if self.order is not None:
+            self.wanted.begin(boottime_ns(), self.order.t_last_ns or None)
 
     def on_trigger(self, order: Trigger, _fds: list[int]) -> None:
-        if self.schedule is not None:
-            self.schedule.trigger(order.n)
+        self.wanted.trigger(order.n)
 
     def on_stop(self, _order: Stop, _fds: list[int]) -> None:
         if self.running:
@@ -132,9 +115,8 @@ class Capture(Worker):
 
     def _prepare(self, order: Prepare) -> None:
         self.plan = msgspec.convert(order.ring, RingPlan)
-        self.limits = msgspec.convert(order.limits, Limits)
-        self.schedule = schedule_from(order.schedule) if order.schedule else None
-        self.t_first_ns = self.limits.t_first_ns
+        schedule = schedule_from(order.schedule) if order.schedule else None
+        self.wanted = Wanted(msgspec.convert(order.limits, Limits), schedule)
         source = make_source(order.settings)
         self.source = source if source.interruptible else Threaded(source)
         self.source.first_seq = order.first_seq
@@ -168,16 +150,18 @@ class Capture(Worker):
 
     def _is_wanted(self, writer: Writer, grab: Grab) -> bool:
         """Whether the session's limits and its timetable ask for this frame."""
-        if self._is_over(grab.t_sensor_ns):
+        if self.wanted.ends_before(grab.t_sensor_ns):
             self._end("duration")
             return False
-        if self.schedule is None:
-            return True
-        wanted = self.schedule.due(grab.t_sensor_ns)
-        writer.segment.cells[LATE] = self.schedule.late
+        try:
+            wanted = self.wanted.wants(grab.t_sensor_ns)
+        except ImagempError as error:
+            self._end("failed", error)
+            return False
+        writer.segment.cells[LATE] = self.wanted.late
         if not wanted:
             writer.segment.cells[NOT_WANTED] += 1
-            if self.schedule.finished:
+            if self.wanted.is_exhausted:
                 self._end("timetable")
         return wanted
 
@@ -204,8 +188,7 @@ class Capture(Worker):
         missed = self._missed(writer, grab)
         cells = writer.segment.cells
         cells[T_LAST_NS] = grab.t_sensor_ns
-        if not self.t_first_ns:
-            self.t_first_ns = grab.t_sensor_ns
+        self.wanted.took(grab.t_sensor_ns)
         return FrameInfo(
             seq=seq,
             t_sensor_ns=grab.t_sensor_ns,
@@ -220,11 +203,12 @@ class Capture(Worker):
     def _missed(self, writer: Writer, grab: Grab) -> int:
         """Count what the sensor's clock says is missing before this frame."""
         assert self.order is not None and self.source is not None
-        if self.schedule is not None:
+        if not self.wanted.is_every_frame:
             return 0  # frames between two deadlines are not wanted, not missed
         cause, missed = "sensor_gap", grab.missed
         t_last = self.order.t_last_ns
-        if t_last and self.source.fps and not writer.segment.cells[T_LAST_NS]:
+        is_first = t_last and not writer.segment.cells[T_LAST_NS]
+        if is_first and self.source.is_live and self.source.fps:
             periods = (grab.t_sensor_ns - t_last) * self.source.fps / 1e9
             cause, missed = "capture_restart", max(0, round(periods) - 1)
         if missed:
@@ -252,15 +236,8 @@ class Capture(Worker):
                     self.order.session, self.order.epoch, info.t_sensor_ns, missed
                 )
             )
-        if self.limits.frames is not None and info.seq + 1 >= self.limits.frames:
-            self._end("frames")
-        elif self.schedule is not None and self.schedule.finished:
-            self._end("timetable")
-
-    def _is_over(self, now_ns: int) -> bool:
-        if self.limits.duration_s is None or not self.t_first_ns:
-            return False
-        return now_ns >= self.t_first_ns + round(self.limits.duration_s * 1e9)
+        if reason := self.wanted.end_after(info.seq):
+            self._end(reason)
 
     def _end(self, reason: str, error: ImagempError | None = None) -> None:
         """Take no more frames; what is queued is published first."""
@@ -279,6 +256,7 @@ class Capture(Worker):
             index = writer.ledger.next_index
             self.tell(msgspec.structs.replace(ending, index=index))
             self._ending = None
+            self.leaving = ending.retry  # a new process begins anew
 
     @property
     def _is_drained(self) -> bool:
@@ -286,7 +264,7 @@ class Capture(Worker):
 
     @property
     def _may_retry(self) -> bool:
-        return self.order is not None and self.order.settings.get("kind") != "file"
+        return self.source is not None and self.source.is_live
 
     # -- waiting
 

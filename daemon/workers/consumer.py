@@ -23,8 +23,8 @@ from .orders import (
     End,
     Enter,
     LeftEpoch,
-    OpenSession,
     Opened,
+    OpenSession,
     Report,
     ToWorker,
 )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+
 from msgspec import Struct
 
 from imagemp.errors import RingError

@@ -1,0 +1,51 @@
+"""What a worker is told when a session begins, or when it comes back into one."""
+
+import os
+import time
+from typing import Any
+
+from .accounts import Facts
+from .pipeline import SOURCE
+from .rings import RingKeeper
+from .workers.orders import OpenSession, Prepare
+
+
+def open_order(facts: Facts, worker: str) -> OpenSession:
+    """Brief a consumer; one that died in this session is told what was counted."""
+    plan = next(w for w in facts.plan.workers if w.name == worker)
+    config = dict(plan.config)
+    if plan.kind == "encoder":
+        config |= {"clock": facts.clock, "clock_synchronised": is_synchronised()}
+    counts: dict[str, Any] = {}
+    if (report := facts.reports.get(worker)) is not None:
+        names = ("handled", "recorded", "skipped")
+        counts = {name: getattr(report, name) for name in names}
+    resume = worker in facts.opened
+    return OpenSession(facts.id, facts.started_unix_ns, resume, counts, config)
+
+
+def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
+    """Brief whoever makes a ring: it goes on where the epoch before ended."""
+    epoch, seq, index, t_last = ring.next_epoch
+    is_source = ring.plan.name == SOURCE
+    return Prepare(
+        facts.id,
+        epoch,
+        seq,
+        index,
+        facts.plan.settings if is_source else {},
+        facts.plan.ring,
+        facts.plan.schedule if is_source else None,
+        facts.limits() if is_source else {},
+        t_last,
+    )
+
+
+def clock_pair() -> tuple[int, int]:
+    """Give boottime and wall clock of one instant, ns."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.time_ns()
+
+
+def is_synchronised() -> bool:
+    """Whether timesyncd has set the clock since boot."""
+    return os.path.exists("/run/systemd/timesync/synchronized")  # noqa: PTH110

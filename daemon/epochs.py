@@ -1,0 +1,121 @@
+"""One life of a ring's producer, as the supervisor sees it: places and cells."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from imagemp.ring import layout
+from imagemp.ring.segment import Header
+
+from .pipeline import ReaderPlan
+from .workers.orders import RingMade
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a ring has seen, over its epochs; all of one instant."""
+
+    captured: int = 0
+    published: int = 0
+    staged: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    not_wanted: int = 0
+    late: int = 0
+
+    def add(self, other: "Totals") -> None:
+        """Add another epoch's."""
+        self.captured += other.captured
+        self.published += other.published
+        self.staged += other.staged
+        self.dropped.update(other.dropped)
+        self.missed.update(other.missed)
+        self.not_wanted += other.not_wanted
+        self.late += other.late
+
+
+@dataclass(slots=True)
+class Place:
+    """A reader's seat in one epoch, and the counters it has had there."""
+
+    number: int
+    reader: ReaderPlan
+    sets: list[tuple[int, ...]] = field(default_factory=list)
+    drained: int = 0
+    has_left: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a successor goes on where a dead reader was."""
+        return self.reader.policy == "every" and not self.reader.evictable
+
+    @property
+    def cell(self) -> int:
+        """The index of its `released` word."""
+        return self.number % layout.READER_CELLS
+
+    def drain(self) -> int:
+        """Read every `done` of a dead epoch; give how many frames in all."""
+        for counters in self.sets:
+            with suppress(BlockingIOError):
+                self.drained += os.eventfd_read(counters[1])
+        return self.drained
+
+    def close(self) -> None:
+        """Close our copies of the counters."""
+        for counters in self.sets:
+            close_fds(counters)
+        self.sets = []
+
+
+class Epoch:
+    """One life of a ring's producer."""
+
+    def __init__(self, made: RingMade, fds: list[int]) -> None:
+        self.number, self.made, self.fds = made.epoch, made, fds
+        self.header = Header(fds[0])
+        self.places: dict[str, Place] = {}
+        self.end: int | None = None
+        self.is_dead = False
+        self.lost = 0  # captured, and never published: its producer died
+
+    def totals(self) -> Totals:
+        """Read the cells; what the producer adds meanwhile shows as staged."""
+        cells = self.header.cells
+        published = cells[layout.PUBLISHED] - cells[layout.PUBLISHED0]
+        dropped = Counter(self.header.counts(layout.DROPPED, layout.DROP_CAUSES))
+        missed = Counter(self.header.counts(layout.MISSED, layout.MISS_CAUSES))
+        captured = cells[layout.GRABBED] - cells[layout.GRABBED0]
+        if self.lost:
+            dropped["capture_restart"] += self.lost
+        staged = captured - published - dropped.total()
+        wanted_not, late = cells[layout.NOT_WANTED], cells[layout.LATE]
+        return Totals(captured, published, staged, dropped, missed, wanted_not, late)
+
+    def base(self, place: Place) -> int:
+        """Where a kept reader of a dead epoch stands."""
+        if not place.is_kept:
+            return -1
+        cells = self.header.cells
+        released = cells[layout.RELEASED + place.cell] + place.drain()
+        return max(released, cells[layout.PUBLISHED0])
+
+    def close(self) -> None:
+        """Let go of the memory. May be called twice."""
+        for place in self.places.values():
+            place.close()
+        self.header.close()
+        close_fds(self.fds)
+        self.fds = []
+
+
+def new_counters(n: int) -> tuple[int, ...]:
+    """Make ready, done and, for those that may be evicted, evicted."""
+    return tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(n))
+
+
+def close_fds(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

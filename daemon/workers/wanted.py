@@ -1,0 +1,84 @@
+"""Which of the source's frames a session wants, and when it has them all."""
+
+from msgspec import Struct
+
+from imagemp.daemon.schedule import Schedule
+
+
+class Limits(Struct, frozen=True):
+    """When a session ends by itself.
+
+    Attributes:
+        frames: After this many captured frames.
+        duration_s: This long after the first captured frame.
+        t_first_ns: Sensor time of that frame, if an earlier epoch took it.
+        t_start_ns: When the session began to take frames, if it has.
+    """
+
+    frames: int | None = None
+    duration_s: float | None = None
+    t_first_ns: int = 0
+    t_start_ns: int = 0
+
+
+class Wanted:
+    """A session's limits and its timetable.
+
+    Args:
+        limits: When it ends by itself.
+        schedule: None: every frame is wanted.
+    """
+
+    def __init__(self, limits: Limits, schedule: Schedule | None) -> None:
+        self._limits, self._schedule = limits, schedule
+        self._t_first_ns = limits.t_first_ns
+
+    @property
+    def is_every_frame(self) -> bool:
+        """Whether there is no timetable: a frame that is not there is missed."""
+        return self._schedule is None
+
+    @property
+    def late(self) -> int:
+        """Deadlines that had passed when a frame came."""
+        return self._schedule.late if self._schedule is not None else 0
+
+    def begin(self, now_ns: int, served_ns: int | None) -> None:
+        """The first frame may come; `served_ns`: an earlier process got so far."""
+        if self._schedule is not None:
+            self._schedule.begin(self._limits.t_start_ns or now_ns, served_ns)
+
+    def trigger(self, n: int | None) -> None:
+        """Somebody wants frames now."""
+        if self._schedule is not None:
+            self._schedule.trigger(n)
+
+    def wants(self, t_ns: int) -> bool:
+        """Whether the frame of this time is to be taken; if so, it counts.
+
+        Raises:
+            ConfigError: A generator of times gave what is no time.
+        """
+        return self._schedule is None or self._schedule.due(t_ns)
+
+    def took(self, t_ns: int) -> None:
+        """A frame has been captured: the duration counts from the first one."""
+        self._t_first_ns = self._t_first_ns or t_ns
+
+    def ends_before(self, t_ns: int) -> bool:
+        """Whether the session's duration is over at this time."""
+        duration_s = self._limits.duration_s
+        if duration_s is None or not self._t_first_ns:
+            return False
+        return t_ns >= self._t_first_ns + round(duration_s * 1e9)
+
+    def end_after(self, seq: int) -> str:
+        """Say why no frame is wanted after this one; "" if one is."""
+        if self._limits.frames is not None and seq + 1 >= self._limits.frames:
+            return "frames"
+        return "timetable" if self.is_exhausted else ""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the timetable wants nothing more."""
+        return self._schedule is not None and self._schedule.finished
