@@ -108,15 +108,22 @@ class FrameLayout:
         return views
 
 
-def numpy_dtype(plain: Any) -> np.dtype[Any]:
+def numpy_dtype(plain: Any) -> np.dtype[Any]:  # noqa: ANN401 - str or nested lists
     """Give the dtype behind what a spec says, lists of fields included."""
     if isinstance(plain, str):
         return np.dtype(plain)
-    return np.dtype([tuple(item) for item in plain])
+    fields = [(item[0], numpy_dtype(item[1]), *map(tuple, item[2:])) for item in plain]
+    return np.dtype(fields)
 
 
-def plain_dtype(dtype: np.dtype[Any]) -> Any:
-    """Give a dtype as a spec says it."""
+def plain_dtype(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - str or nested lists
+    """Give a dtype as a spec says it.
+
+    Raises:
+        FrameShapeError: It has padding between its fields.
+    """
+    if dtype.names is not None and numpy_dtype(dtype.descr) != dtype:
+        raise FrameShapeError(f"dtype {dtype}: fields must stand without gaps")
     return dtype.str if dtype.names is None else [list(item) for item in dtype.descr]
 
 

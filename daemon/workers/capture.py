@@ -202,7 +202,8 @@ class Capture(Worker):
 
     def _missed(self, writer: Writer, grab: Grab) -> int:
         """Count what the sensor's clock says is missing before this frame."""
-        assert self.order is not None and self.source is not None
+        assert self.order is not None
+        assert self.source is not None
         if not self.wanted.is_every_frame:
             return 0  # frames between two deadlines are not wanted, not missed
         cause, missed = "sensor_gap", grab.missed

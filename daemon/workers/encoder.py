@@ -214,7 +214,8 @@ class Encoder(Consumer):
             self._start_recording(self.manifest.spec)
 
     def _start_recording(self, spec: FrameSpec) -> None:
-        assert self.plan is not None and self.folder is not None
+        assert self.plan is not None
+        assert self.folder is not None
         if self.recording is not None:
             return
         if self.manifest is not None and self.manifest.spec is None:
@@ -262,7 +263,8 @@ class Encoder(Consumer):
 
     def _write_manifest(self, state: Any, counts: dict[str, Any]) -> None:  # noqa: ANN401
         assert self.folder is not None
-        assert self.manifest is not None and self.plan is not None
+        assert self.manifest is not None
+        assert self.plan is not None
         self.manifest.state = state
         self.manifest.counts = counts or {"encoders": {self.plan.name: self._line()}}
         if self.recording is not None:

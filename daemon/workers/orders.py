@@ -42,6 +42,7 @@ class Attach(Order, frozen=True):
     cell: int
     policy: str
     evictable: bool = False
+    allowance: int = 0
 
 
 class Successor(Order, frozen=True):

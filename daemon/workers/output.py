@@ -10,8 +10,9 @@ from imagemp.errors import RingError
 from imagemp.frames import FrameLayout, fields_dtype
 from imagemp.link import close_all
 from imagemp.ring.layout import Geometry, overflow_slots
+from imagemp.ring.seated import Seated
 from imagemp.ring.segment import Segment
-from imagemp.ring.writer import Seated, Writer
+from imagemp.ring.writer import Writer
 from imagemp.spec import FrameSpec, Plane
 
 from .orders import Adopted, Attach, Event, Gone, Successor, Told
@@ -72,6 +73,7 @@ class Output:
             first_seq=first_seq,
             first_index=first_index,
             on_evicted=self._evicted,
+            on_fault=self._fault,
         )
         on_disk = geometry.overflow_kind == "disk"
         fds = (segment.overflow_for_reading(),) if on_disk else ()
@@ -86,7 +88,7 @@ class Output:
         evicted = fds[2] if order.evictable else -1
         every = order.policy == "every"
         seated = Seated(order.place, order.cell, ready, done, evicted, every)
-        self.writer.attach(seated, evictable=order.evictable)
+        self.writer.attach(seated, evictable=order.evictable, allowance=order.allowance)
 
     def succeed(self, order: Successor, fds: list[int]) -> None:
         """Hand a place on."""
@@ -106,6 +108,9 @@ class Output:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
+
+    def _fault(self, place: int) -> None:
+        self._tell(Event("reader_fault", {"place": place}))
 
     def _evicted(self, place: int, behind: int) -> None:
         self._tell(Event("evicted", {"place": place, "behind": behind}))

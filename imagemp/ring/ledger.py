@@ -26,6 +26,7 @@ class Seat:
     Attributes:
         every: True for policy `every`, False for `latest`.
         evictable: It may be thrown out when it alone is in the way.
+        allowance: `every`: frames it may lag once slots are few; 0: any number.
         released: `every`: index of the first frame not given back.
         grant: `latest`: the slot offered to it, -1 for none.
         held: `latest`: slots it has taken, oldest first.
@@ -33,6 +34,7 @@ class Seat:
 
     every: bool
     evictable: bool
+    allowance: int
     released: int
     grant: int = -1
     held: deque[int] = field(default_factory=deque)
@@ -101,15 +103,18 @@ class Ledger:
     # -- the spill thread's queue
 
     @property
+    def is_short(self) -> bool:
+        """Whether fewer than a quarter of the RAM slots are free."""
+        return 4 * len(self.free) < self.slots
+
+    @property
     def must_stage(self) -> bool:
         """Whether the slot just filled has to queue instead of being published."""
-        if self.staged:
-            return True
-        return bool(self.free_overflow) and 4 * len(self.free) < self.slots
+        return bool(self.staged) or (bool(self.free_overflow) and self.is_short)
 
     def stage(self, slot: int) -> int:
         """Queue a filled slot; give the overflow slot to copy it to, or -1."""
-        spill = self.free_overflow and 4 * len(self.free) < self.slots
+        spill = self.free_overflow and self.is_short
         overflow = self.free_overflow.pop() if spill else -1
         if overflow >= 0:
             self.pins[overflow] = 1
@@ -133,9 +138,11 @@ class Ledger:
 
     # -- readers
 
-    def attach(self, place: int, *, every: bool, evictable: bool) -> Seat:
+    def attach(
+        self, place: int, *, every: bool, evictable: bool, allowance: int = 0
+    ) -> Seat:
         """Seat a reader: it gets all from `next_index` on."""
-        seat = Seat(every, evictable, self.next_index)
+        seat = Seat(every, evictable, allowance, self.next_index)
         self.seats[place] = seat
         if every:
             self._every.append(seat)
@@ -203,6 +210,13 @@ class Ledger:
         if not self.free_overflow and 4 * (len(self.free) - 1) < self.slots:
             return range(self.slots, len(self.pins))
         return range(0)
+
+    def laggard(self) -> int:
+        """A reader that lags past its allowance, or -1."""
+        for place, seat in self.seats.items():
+            if seat.every and 0 < seat.allowance < self.next_index - seat.released:
+                return place
+        return -1
 
     def revocable(self, kind: range) -> int:
         """A reader whose offer keeps a slot of this kind from being free, or -1.

@@ -7,15 +7,14 @@ and `take()` is the read that makes it so.
 
 import os
 from collections import deque
-from typing import Any
 
 import numpy as np
 
 from imagemp.errors import Evicted
-from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout, fields_dtype
+from imagemp.frames import AnyArray, Frame, FrameLayout
 from imagemp.spec import FrameSpec
 
-from .layout import DESC, OVERFLOW_USED, RING_USED
+from .desc import Descriptions
 from .segment import Segment
 
 
@@ -43,7 +42,7 @@ class Reader:
         self.was_evicted = False
         self.end: int | None = None
         self._views: dict[int, dict[str, AnyArray]] = {}
-        self._fields = fields_dtype(spec.fields)
+        self._desc = Descriptions(segment, spec)
         self._out: deque[Frame] = deque()  # taken and not released, oldest first
         self._back: set[int] = set()  # released out of turn, by index
 
@@ -114,12 +113,6 @@ class Reader:
             self.was_evicted = True
         raise Evicted("too far behind: the slots were needed", "attach anew")
 
-    @property
-    def queues(self) -> tuple[int, int]:
-        """Slots in use in RAM and in overflow. For display."""
-        cells = self.segment.cells
-        return int(cells[RING_USED]), int(cells[OVERFLOW_USED])
-
     def close(self) -> None:
         """Close the counters and unmap. May be called twice."""
         for fd in (self.ready, self.done, self.evicted):
@@ -131,7 +124,7 @@ class Reader:
         self.segment.close()
 
     def _frame(self, slot: int) -> Frame:
-        frame = Frame(self._planes(slot), self._info(slot))
+        frame = Frame(self._planes(slot), self._desc.read(slot))
         self._out.append(frame)
         return frame
 
@@ -141,31 +134,6 @@ class Reader:
             raw = np.frombuffer(self.segment.slot(slot), np.uint8)
             views = self._views[slot] = self.layout.views(raw)
         return views
-
-    def _info(self, slot: int) -> FrameInfo:
-        at = self.segment.geometry.desc_at(slot)
-        seq, index, sensor, arrival, unix, missed, ring, overflow, exposure, gain = (
-            DESC.unpack_from(self.segment.memory, at)
-        )
-        fields = self._read_fields(at + DESC.size) if self._fields.names else {}
-        return FrameInfo(
-            seq,
-            index,
-            sensor,
-            arrival,
-            unix,
-            exposure,
-            gain,
-            missed,
-            ring,
-            overflow,
-            fields,
-        )
-
-    def _read_fields(self, at: int) -> dict[str, Any]:
-        size = self._fields.itemsize
-        record = np.frombuffer(self.segment.memory[at : at + size], self._fields)[0]
-        return {name: record[name] for name in self._fields.names or ()}
 
 
 class EveryReader(Reader):

@@ -32,6 +32,7 @@ class Spill:
         self._todo: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         self._done: deque[tuple[int, bool]] = deque()
         self._finished = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._has_failed = False
         self._thread = threading.Thread(target=self._run, name="spill", daemon=True)
         self._thread.start()
 
@@ -66,8 +67,9 @@ class Spill:
             try:
                 self._store(*job)
             except OSError as error:
-                log.warning("overflow: frame kept in RAM: %s", error)
-                ok = False
+                if not self._has_failed:  # once: per frame it is telemetry
+                    log.warning("overflow: frames kept in RAM: %s", error)
+                ok, self._has_failed = False, True
             self._done.append((job[0], ok))
             os.eventfd_write(self._finished, 1)
 

@@ -8,37 +8,21 @@ The order of the stores below is the contract: desc and pixels, `order`,
 import os
 import select
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout, fields_dtype
+from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout
 
 from . import layout
-from .layout import DESC, DROPPED, GRABBED, PUBLISHED, RELEASED
+from .desc import Descriptions
+from .layout import DROPPED, GRABBED, PUBLISHED, RELEASED
 from .ledger import Ledger, LedgerFaultError
+from .seated import Seated
 from .segment import Segment
 from .spill import Spill, storing
 
 _write_counter = os.eventfd_write
 _read_counter = os.eventfd_read
-
-
-@dataclass(slots=True)
-class Seated:
-    """The counters of one place, and its cell."""
-
-    place: int
-    cell: int
-    ready: int
-    done: int
-    evicted: int  # -1: never evicted
-    every: bool
-
-    def close(self) -> None:
-        """Close this end of the counters."""
-        _close(self.ready, self.done, self.evicted)
 
 
 class Writer:
@@ -50,6 +34,7 @@ class Writer:
         first_seq: Seq of the first frame; goes on where the epoch before ended.
         first_index: Likewise for the index.
         on_evicted: Told the place, and how many frames it was behind.
+        on_fault: Told the place of a reader of ours that gave back too much.
     """
 
     def __init__(
@@ -60,13 +45,15 @@ class Writer:
         first_seq: int = 0,
         first_index: int = 0,
         on_evicted: Callable[[int, int], None] = lambda _place, _behind: None,
+        on_fault: Callable[[int], None] | None = None,
     ) -> None:
         self.segment, self._frames, self._on_evicted = segment, frames, on_evicted
+        self._on_fault = on_fault
         self.ledger = Ledger(segment.geometry, first_index)
         self._cells, self._order = segment.cells, segment.order
         self._views: list[dict[str, AnyArray] | None]
         self._views = [None] * segment.geometry.slots
-        self._fields = fields_dtype(frames.spec.fields)
+        self._desc = Descriptions(segment, frames.spec)
         self._seats: dict[int, Seated] = {}
         self._every_ready: list[int] = []
         self._by_done: dict[int, Seated] = {}
@@ -113,8 +100,10 @@ class Writer:
 
     def commit(self, slot: int, info: FrameInfo) -> None:
         """The slot is filled: publish it, now or after what is queued."""
-        self._describe(slot, info)
-        self._show_use()
+        while self.ledger.is_short and (place := self.ledger.laggard()) >= 0:
+            self._evict(place)
+        info.ring_used, info.overflow_used = self._show_use()
+        self._desc.write(slot, info)
         if not self.ledger.must_stage:
             self._publish(slot)
             return
@@ -146,10 +135,7 @@ class Writer:
             if entry.overflow < 0:
                 self._publish(entry.slot)
                 continue
-            geometry, view = self.segment.geometry, self.segment.view
-            to, at = geometry.desc_at(entry.overflow), geometry.desc_at(entry.slot)
-            size = geometry.desc_stride
-            view[to : to + size] = view[at : at + size]
+            self._desc.move(entry.slot, entry.overflow)
             self._publish(entry.overflow)
             ledger.give_back(entry.slot)
 
@@ -170,9 +156,11 @@ class Writer:
 
     # -- readers
 
-    def attach(self, seated: Seated, *, evictable: bool) -> None:
+    def attach(self, seated: Seated, *, evictable: bool, allowance: int = 0) -> None:
         """Seat a reader; the writer owns its counters from now on."""
-        seat = self.ledger.attach(seated.place, every=seated.every, evictable=evictable)
+        seat = self.ledger.attach(
+            seated.place, every=seated.every, evictable=evictable, allowance=allowance
+        )
         self._cells[RELEASED + seated.cell] = seat.released
         self._seat(seated)
         if seated.every:
@@ -183,7 +171,7 @@ class Writer:
         if place in self._seats:
             self._drain(self._seats[place])  # evicts one that released too much
         if (old := self._seats.get(place)) is None:
-            _close(ready, done, evicted)
+            Seated(place, 0, ready, done, evicted, every=True).close()
             return False
         seat = self.ledger.seats[place]
         seat.evictable = evicted >= 0
@@ -213,8 +201,7 @@ class Writer:
 
     def _publish(self, slot: int) -> None:
         ledger, q = self.ledger, self.ledger.next_index
-        at = self.segment.geometry.desc_at(slot) + 8
-        self.segment.view[at : at + 8] = q.to_bytes(8, "little")
+        self._desc.write_index(slot, q)
         self._order[q & ledger.mask] = slot
         self._cells[PUBLISHED] = q + 1
         for ready in self._every_ready:
@@ -256,9 +243,12 @@ class Writer:
         try:
             self.ledger.released(seated.place, n)
         except LedgerFaultError:
-            if not self.ledger.seats[seated.place].evictable:
+            if self.ledger.seats[seated.place].evictable:
+                self._evict(seated.place)
+            elif self._on_fault is not None:
+                self._on_fault(seated.place)  # what it gave back does not count
+            else:
                 raise
-            self._evict(seated.place)
             return
         if seated.every:
             released = self.ledger.seats[seated.place].released
@@ -290,48 +280,17 @@ class Writer:
         every.sort(key=lambda s: self.ledger.seats[s.place].evictable)
         self._every_ready = [s.ready for s in every]
 
-    def _describe(self, slot: int, info: FrameInfo) -> None:
-        ledger, at = self.ledger, self.segment.geometry.desc_at(slot)
-        DESC.pack_into(
-            self.segment.view,
-            at,
-            info.seq,
-            0,  # the index is known when it is published
-            info.t_sensor_ns,
-            info.t_arrival_ns,
-            info.t_unix_ns,
-            info.missed_before,
-            ledger.used,
-            ledger.overflow_used,
-            info.exposure_us,
-            info.gain,
-        )
-        if self._frames.spec.fields:
-            end = at + DESC.size + self._fields.itemsize
-            self.segment.view[at + DESC.size : end] = self._pack_fields(info.fields)
-
-    def _pack_fields(self, values: dict[str, Any]) -> bytes:
-        record = np.zeros((), self._fields)
-        for name, value in values.items():
-            record[name] = value
-        return record.tobytes()
-
-    def _show_use(self) -> None:
-        cells, used = self._cells, self.ledger.used
+    def _show_use(self) -> tuple[int, int]:
+        """Show how full the ring is; give the slots in use, RAM and overflow."""
+        cells, used, beyond = self._cells, self.ledger.used, self.ledger.overflow_used
         cells[layout.RING_USED] = used
         cells[layout.RING_HIGH] = max(cells[layout.RING_HIGH], used)
         if self.spill is not None:
-            used = self.ledger.overflow_used
-            cells[layout.OVERFLOW_USED] = used
-            cells[layout.OVERFLOW_HIGH] = max(cells[layout.OVERFLOW_HIGH], used)
+            cells[layout.OVERFLOW_USED] = beyond
+            cells[layout.OVERFLOW_HIGH] = max(cells[layout.OVERFLOW_HIGH], beyond)
+        return used, beyond
 
 
 def new_frame(writer: Writer, slot: int, info: FrameInfo) -> Frame:
     """Give a slot as a frame for a source to fill."""
     return Frame(writer.planes(slot), info)
-
-
-def _close(*fds: int) -> None:
-    for fd in fds:
-        if fd >= 0:
-            os.close(fd)

@@ -1,0 +1,1 @@
+"""Tests of imagemp.ring, as its adversary."""
