@@ -15,6 +15,7 @@ from imagemp.frames import AnyArray, Frame, FrameLayout
 from imagemp.spec import FrameSpec
 
 from .desc import Descriptions
+from .layout import OVERFLOW_USED, RING_USED
 from .segment import Segment
 
 
@@ -112,6 +113,12 @@ class Reader:
                 return
             self.was_evicted = True
         raise Evicted("too far behind: the slots were needed", "attach anew")
+
+    @property
+    def queues(self) -> tuple[int, int]:
+        """Slots in use in RAM and in overflow. For display."""
+        cells = self.segment.cells
+        return int(cells[RING_USED]), int(cells[OVERFLOW_USED])
 
     def close(self) -> None:
         """Close the counters and unmap. May be called twice."""

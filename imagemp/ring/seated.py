@@ -1,5 +1,6 @@
 """A reader's counters, as the producer holds them."""
 
+import os
 from dataclasses import dataclass
 
 
