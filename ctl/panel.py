@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from imagemp.sizes import format_size
+from imagemp.config import format_size
 
 from .accounting import causes_text, total
 from .board import Board

@@ -162,7 +162,7 @@ def _summary(session: "Session") -> dict[str, Any]:
 
 
 def _row(recording: Mapping[str, Any]) -> list[str]:
-    from imagemp.sizes import format_size
+    from imagemp.config import format_size
 
     counts = recording.get("counts") or {}
     kept = accounting.recorded(counts)
@@ -178,7 +178,7 @@ def _row(recording: Mapping[str, Any]) -> list[str]:
 
 
 def _shown(manifest: Mapping[str, Any]) -> Iterable[str]:
-    from imagemp.sizes import format_size
+    from imagemp.config import format_size
 
     yield f"{manifest['pipeline']}: {manifest['session']} is {manifest['state']}"
     yield f"  {manifest['dir']}"

@@ -66,7 +66,7 @@ def workers_of(status: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def row(worker: Mapping[str, Any]) -> list[str]:
     """Give one worker as cells of a table."""
-    from imagemp.sizes import format_size  # msgspec behind it: not for `status`
+    from imagemp.config import format_size  # msgspec behind it: not for `status`
 
     rss, cpu = worker.get("rss"), worker.get("cpu")
     return [

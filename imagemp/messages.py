@@ -290,12 +290,7 @@ NOT_YET = frozenset({"record.start", "record.stop", "camera.list", "camera.set"}
 # Asking twice does no harm. A start may be asked twice if it bears an `idem`.
 REPEATABLE = frozenset(
     {
-        "ping",
-        "version",
-        "status",
-        "session.wait",
-        "config.show",
-        "config.check",
-        "methods.describe",
+        *("ping", "version", "status", "session.wait"),
+        *("config.show", "config.check", "methods.describe"),
     }
 )

@@ -3,14 +3,22 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imagemp.config import check, load, parse
-from imagemp.sizes import Finding, Memory
+from imagemp.config import Finding, Memory, SyntheticSource, check, load, parse
+from imagemp.config.checking import slot_nbytes
+from imagemp.daemon.sources.synthetic import SyntheticSettings, planes_of
+from imagemp.frames import FrameLayout
+from imagemp.ring.layout import Geometry
+from imagemp.spec import FrameSpec
+
+from .texts import SOURCE
 
 GIB = 2**30
 ROOMY = Memory(64 * GIB, 32 * GIB)
-SOURCE = '[pipelines.cam0.source]\nkind = "synthetic"\n'
 
 
 def findings(folder: Path, text: str, memory: Memory = ROOMY) -> dict[str, Finding]:
@@ -59,6 +67,8 @@ def test_an_inline_callback_is_no_worker(tmp_path: Path) -> None:
         ("", "9.4 MiB"),
         ("channels = 3", "28.1 MiB"),
         ('dtype = "u2"', "18.8 MiB"),
+        ('dtype = "c16"', "150.0 MiB"),
+        ('dtype = "bool"', "9.4 MiB"),
         ("depth = true", "28.1 MiB"),
         ("scale = 2", "37.5 MiB"),
         ("shape = [1]", "128.0 KiB"),
@@ -68,6 +78,23 @@ def test_a_slot_is_as_large_as_its_frame(tmp_path: Path, keys: str, size: str) -
     found = findings(tmp_path, SOURCE + keys)
 
     assert any(f"cam0 32 slots {size}" in f.message for f in found.values())
+
+
+@given(
+    st.lists(st.integers(1, 70), min_size=2, max_size=3),
+    st.sampled_from(["bool", "u1", ">u2", "f4", "c8", "c16"]),
+    st.sampled_from([0.01, 0.3, 1.0, 2.5]),
+    st.booleans(),
+)
+def test_a_slot_is_what_the_ring_will_make_it(
+    shape: list[int], dtype: str, scale: float, depth: bool
+) -> None:
+    keys = {"shape": tuple(shape), "dtype": dtype, "scale": scale, "depth": depth}
+    spec = FrameSpec(planes_of(msgspec.convert(keys, SyntheticSettings)))
+
+    asked = slot_nbytes(msgspec.convert(keys, SyntheticSource))
+
+    assert asked == Geometry(2, 0, FrameLayout.of(spec).nbytes).stride
 
 
 @pytest.mark.parametrize(
@@ -211,7 +238,7 @@ def test_the_example_has_no_errors_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    example = Path(__file__).parent.parent / "etc/imagemp.toml"
+    example = Path(__file__).parents[2] / "etc/imagemp.toml"
 
     found = check(load(example), ROOMY)
 

@@ -13,10 +13,7 @@ from imagemp.config import (
 )
 from imagemp.errors import ConfigError
 
-SOURCE = '[pipelines.cam0.source]\nkind = "synthetic"\n'
-CALLBACK = (
-    '[[pipelines.cam0.callbacks]]\nname = "motion"\ntarget = "lab.motion:Motion"\n'
-)
+from .texts import CALLBACK, SOURCE
 
 
 def overridden(*orders: str) -> PipelineConfig:

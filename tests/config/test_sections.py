@@ -1,8 +1,5 @@
-"""The configuration: what loads, what is refused, and with which words."""
+"""What the sections of a configuration hold once it is loaded."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,15 +15,10 @@ from imagemp.config import (
     RingConfig,
     ScheduleConfig,
     SyntheticSource,
-    load,
     parse,
 )
-from imagemp.errors import ConfigError
 
-SOURCE = '[pipelines.cam0.source]\nkind = "synthetic"\n'
-CALLBACK = (
-    '[[pipelines.cam0.callbacks]]\nname = "motion"\ntarget = "lab.motion:Motion"\n'
-)
+from .texts import CALLBACK, SOURCE
 
 
 def pipeline(text: str) -> PipelineConfig:
@@ -35,12 +27,6 @@ def pipeline(text: str) -> PipelineConfig:
 
 def source(keys: str) -> Any:  # noqa: ANN401 (whichever kind the keys ask for)
     return pipeline(f"[pipelines.cam0.source]\n{keys}").source
-
-
-def refusal(text: str) -> str:
-    with pytest.raises(ConfigError) as refused:
-        parse(text)
-    return str(refused.value)
 
 
 def test_a_pipeline_with_nothing_but_a_source_works() -> None:
@@ -228,59 +214,6 @@ def test_sections_are_frozen() -> None:
         RingConfig().slots = 3  # type: ignore[misc]
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
-        load(tmp_path / "none.toml")
-
-
-def test_a_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
-        load(tmp_path)
-
-
-def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "latin.toml"
-    file.write_bytes(b"# caf\xe9\n")
-
-    with pytest.raises(ConfigError, match=r"latin\.toml: is not UTF-8 text"):
-        load(file)
-
-
-def test_a_refusal_says_in_which_file_and_which_key(tmp_path: Path) -> None:
-    file = tmp_path / "my.toml"
-    file.write_text("[telemetry]\nrate_hz = 0")
-
-    with pytest.raises(ConfigError) as refused:
-        load(file)
-
-    assert refused.value.key == "telemetry.rate_hz"
-    assert refused.value.hint == f"see {file}"
-
-
-def test_paths_start_at_the_folder_of_the_file_and_know_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
-    file = tmp_path / "my.toml"
-    file.write_text(
-        '[daemon]\ndata_dir = "~/rec"\n'
-        '[pipelines.a.source]\nkind = "file"\npath = "clip.mkv"\n'
-        '[pipelines.b.source]\nkind = "~/cam.py:Cam"\n'
-    )
-
-    config = load(file)
-
-    assert config.daemon.data_dir == "/home/ada/rec"
-    assert config.pipelines["a"].source.settings()["path"] == f"{tmp_path}/clip.mkv"
-    assert config.pipelines["b"].source.kind == "/home/ada/cam.py:Cam"
-
-
-def test_the_home_of_nobody_is_refused() -> None:
-    assert refusal('[daemon]\ndata_dir = "~nobody-here/x"') == (
-        "daemon.data_dir: no such home directory, is '~nobody-here/x'"
-    )
-
-
 @pytest.mark.parametrize(
     ("granted", "expected"),
     [
@@ -296,13 +229,3 @@ def test_the_data_dir_is_systemds_or_the_users(
     monkeypatch.setenv("STATE_DIRECTORY", granted)
 
     assert parse("").daemon.data_dir == expected
-
-
-def test_the_configuration_needs_no_numpy() -> None:
-    code = "import sys, imagemp.config; print('numpy' in sys.modules)"
-
-    run = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-
-    assert run.stdout.strip() == "False"

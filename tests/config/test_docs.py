@@ -16,14 +16,14 @@ from imagemp.config import (
     PipelineConfig,
     RingConfig,
     ScheduleConfig,
+    Section,
     SyntheticSource,
     TelemetryConfig,
     load,
     parse,
 )
-from imagemp.configcheck import Section
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "etc/imagemp.toml").read_text()
 REFERENCE = (ROOT / "docs/configuration.md").read_text()
 ONLY_ONE_OF = ("times_s", "intervals_s", "file", "generator", "trigger", "input")

@@ -1,0 +1,51 @@
+"""What a later version brings is refused as such, and not as unknown."""
+
+import pytest
+
+from .texts import SOURCE, refusal, refusal_in_pipeline
+
+NOT_YET = [
+    ("ring.outside_allowance = 8", "ring.outside_allowance"),
+    ("overlay.show = []", "overlay"),
+    ("overlay = {}", "overlay"),
+    ("encoder.level = 1", "encoder.level"),
+    ("encoder.predictor = true", "encoder.predictor"),
+    ("encoder.keep_free = '1 GiB'", "encoder.keep_free"),
+    ("encoder.quota = '0'", "encoder.quota"),
+    ("encoder.quota_action = 'stop'", "encoder.quota_action"),
+    ("encoder.pre_s = 0", "encoder.pre_s"),
+    ("encoder.post_s = 0", "encoder.post_s"),
+]
+
+
+@pytest.mark.parametrize(("line", "key"), NOT_YET)
+def test_a_key_that_nothing_obeys_yet_is_refused_as_not_yet(
+    line: str, key: str
+) -> None:
+    expected = f"pipelines.cam0.{key}: not yet: a later version brings this key"
+    assert refusal_in_pipeline(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("encoder.format = 'mkv'", "encoder.format", "mkv"),
+        ("encoder.format = 'mp4'", "encoder.format", "mp4"),
+        ("encoder.compression = 'zlib'", "encoder.compression", "zlib"),
+        ("encoder.compression = 'zstd'", "encoder.compression", "zstd"),
+    ],
+)
+def test_a_value_that_nothing_obeys_yet_is_refused_as_not_yet(
+    line: str, key: str, value: str
+) -> None:
+    expected = f"pipelines.cam0.{key}: not yet: a later version brings {value!r}"
+    assert refusal_in_pipeline(line) == expected
+
+
+def test_several_encoders_are_refused_as_not_yet() -> None:
+    encoders = '[[pipelines.cam0.encoder]]\nname = "a"\n' * 2
+
+    assert refusal(SOURCE + encoders) == (
+        "pipelines.cam0.encoder: not yet: "
+        "several encoders on one pipeline, is an array of 2"
+    )
