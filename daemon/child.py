@@ -14,8 +14,13 @@ from msgspec import DecodeError
 
 from imagemp.errors import LinkClosedError
 from imagemp.link import Link, pair
+from imagemp.ring.handover import Order
 
-from .workers.orders import Leave, Order, Told, ToSupervisor
+from .workers.orders import (
+    Leave,
+    Told,
+    ToSupervisor,
+)
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,11 @@ from imagemp.counts import Counts
 from imagemp.errors import ConfigError, ControlError
 from imagemp.link import close_all
 from imagemp.recording.folder import session_id
+from imagemp.ring.handover import Admitted, Begin
 from imagemp.topics import callback_topic
 
 from .accounts import Facts
+from .door import Guest
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
 from .session import Publish, Session
@@ -51,6 +53,7 @@ class Crew:
     ) -> None:
         self.plan = plan
         self.session: Session | None = None
+        self.guests: dict[str, Guest] = {}
         self._publish, self._connect = publish, connect
         watch = Watch(self._ready, self._told, self._died)
         self.posts = {
@@ -92,7 +95,9 @@ class Crew:
         now = time.time_ns()
         name = session_id(self.plan.name, now, os.urandom(2).hex())
         facts = Facts(name, order.plan, now, order.duration_s, order.frames)
-        self.session = Session(facts, self.posts, self._publish)
+        self.session = Session(facts, self.posts, self.guests, self._publish)
+        for guest in self.guests.values():
+            self._seat(self.session, guest)
         self.session.begin(order.at_unix)
         return self.session
 
@@ -127,6 +132,35 @@ class Crew:
         assert worker is not None
         session.send(worker, Deliver(callback, body))
 
+    def admit(self, guest: Guest) -> None:
+        """A program outside reads this pipeline from now on, session by session.
+
+        Raises:
+            ControlError: It has no such ring.
+        """
+        wanted = guest.ask.ring if guest.ask is not None else ""
+        rings = [ring.name for ring in self.plan.rings]
+        if wanted not in rings:
+            raise ControlError(
+                "E_PARAMS",
+                f"{self.plan.name}: no ring {wanted!r}; there is {', '.join(rings)}",
+            )
+        self.guests[guest.name] = guest
+        guest.send(Admitted())
+        if self.session is not None and self.is_busy:
+            self._seat(self.session, guest)
+
+    def attach_again(self, guest: Guest) -> None:
+        """A guest was evicted and asks to be attached anew."""
+        if self.session is not None and self.is_busy:
+            self._join(self.session, guest)
+
+    def dismiss(self, guest: Guest) -> None:
+        """A guest is gone."""
+        if self.guests.pop(guest.name, None) is not None and self.session is not None:
+            for ring in self.session.rings.values():
+                ring.reader_gone(guest.name)
+
     def give_voice(self, post: Post) -> None:
         """Connect the callbacks that a worker runs to the gateway."""
         worker = next(w for w in self.plan.workers if w.name == post.name)
@@ -142,6 +176,15 @@ class Crew:
     async def leave(self) -> None:
         """Have every worker leave."""
         await asyncio.gather(*(post.leave() for post in self.posts.values()))
+
+    def _seat(self, session: Session, guest: Guest) -> None:
+        guest.send(Begin(session.facts.id))
+        self._join(session, guest)
+
+    def _join(self, session: Session, guest: Guest) -> None:
+        ring = session.rings.get(guest.ask.ring) if guest.ask is not None else None
+        if ring is not None:
+            ring.join(guest.reader(session.facts.plan.outside_allowance))
 
     def _running(self, what: str) -> Session:
         if self.session is None or not self.is_busy:

@@ -78,7 +78,7 @@ class Epoch:
         self.header = Header(fds[0])
         self.places: dict[str, Place] = {}
         self.end: int | None = None
-        self.is_dead = False
+        self.is_dead = self.is_open = False
         self.lost = 0  # captured, and never published: its producer died
 
     def totals(self) -> Totals:
@@ -97,7 +97,7 @@ class Epoch:
     def base(self, place: Place) -> int:
         """Where a kept reader of a dead epoch stands."""
         if not place.is_kept:
-            return -1
+            return self.end if self.end is not None else -1  # nothing for it here
         cells = self.header.cells
         released = cells[layout.RELEASED + place.cell] + place.drain()
         return max(released, cells[layout.PUBLISHED0])

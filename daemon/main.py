@@ -4,12 +4,13 @@ import argparse
 import asyncio
 import faulthandler
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
 
 from imagemp.config import Config, load
-from imagemp.errors import ImagempError
+from imagemp.errors import ConfigError, ImagempError
 from imagemp.paths import runtime_dir
 
 from .logs import log_to_stderr
@@ -33,10 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("%s", error)
         if error.hint:
             log.error("hint: %s", error.hint)
-        return 1
+        # systemd does not try the same file again: RestartPreventExitStatus
+        return os.EX_CONFIG if isinstance(error, ConfigError) else 1
     log.info("imagempd: %s, %s", options.config, sockets.directory)
     try:
-        asyncio.run(_run(config, options.config, sockets))
+        asyncio.run(_run(config, options.config.absolute(), sockets))
     finally:
         sockets.close()
     log.info("imagempd: stopped")
@@ -60,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def _run(config: Config, path: Path, sockets: Sockets) -> None:
-    await Supervisor(config, path.absolute(), sockets).run()
+    await Supervisor(config, path, sockets).run()
 
 
 if __name__ == "__main__":

@@ -18,12 +18,16 @@ class ReaderPlan(Struct, frozen=True):
         worker: Whose place it is.
         policy: `every` or `latest`.
         evictable: It gives way when it alone keeps a frame from its slot: a
-            callback that is on nobody's way to a recording.
+            callback that is on nobody's way to a recording, or a program outside.
+        allowance: How far it may lag once slots are few; 0: any number.
+        is_outside: It is no worker of ours: evicted, it must ask again.
     """
 
     worker: str
     policy: str
     evictable: bool
+    allowance: int = 0
+    is_outside: bool = False
 
 
 class RingPlan(Struct, frozen=True):
@@ -57,6 +61,7 @@ class PipelinePlan(Struct, frozen=True):
         ring: How large its rings are.
         schedule: None: free running.
         target_fps: As far as the configuration tells.
+        outside_allowance: How far a program outside may lag once slots are few.
         armed: A session has begun before its first frame: it waits for a trigger
             or a time.
     """
@@ -68,6 +73,7 @@ class PipelinePlan(Struct, frozen=True):
     workers: tuple[WorkerPlan, ...]
     rings: tuple[RingPlan, ...]
     target_fps: float
+    outside_allowance: int
     armed: bool
     autostart: bool
 
@@ -102,6 +108,7 @@ def plan_pipeline(config: Config, name: str) -> PipelinePlan:
         workers=tuple(workers),
         rings=tuple(_rings(pipeline, apart)),
         target_fps=float(getattr(pipeline.source, "fps", None) or 0.0),
+        outside_allowance=pipeline.ring.outside_allowance,
         armed=not is_free,
         autostart=pipeline.autostart,
     )
@@ -119,7 +126,7 @@ def _ring(config: Config, pipeline: PipelineConfig) -> dict[str, Any]:
 
 
 def _rings(pipeline: PipelineConfig, apart: list[CallbackConfig]) -> list[RingPlan]:
-    """One ring of the source, and one of each callback whose frames are read."""
+    """One ring of the source, and one of what each callback returns."""
     encoder = pipeline.encoder
     fed_by = encoder_input(pipeline)
     recorders = [ReaderPlan(encoder.name, "every", evictable=False)] if encoder else []
@@ -127,12 +134,11 @@ def _rings(pipeline: PipelineConfig, apart: list[CallbackConfig]) -> list[RingPl
         ReaderPlan(c.name, c.policy, evictable=c.policy == "every" and c.name != fed_by)
         for c in apart
     ]
-    if not fed_by:
-        return [RingPlan(SOURCE, CAPTURE, (*recorders, *callbacks))]
-    return [
-        RingPlan(SOURCE, CAPTURE, tuple(callbacks)),
-        RingPlan(f"callback:{fed_by}", fed_by, tuple(recorders)),
-    ]
+    rings = [RingPlan(SOURCE, CAPTURE, (*(() if fed_by else recorders), *callbacks))]
+    for callback in apart:
+        readers = tuple(recorders) if callback.name == fed_by else ()
+        rings.append(RingPlan(f"callback:{callback.name}", callback.name, readers))
+    return rings
 
 
 def encoder_input(pipeline: PipelineConfig) -> str:

@@ -12,9 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from imagemp.ring.handover import Order
+
 from .child import Child
 from .restarts import CAP_S, Restarts
-from .workers.orders import Order, Ready, Told
+from .workers.orders import (
+    Ready,
+    Told,
+)
 
 log = logging.getLogger(__name__)
 KILLED_S = 5.0  # alive this long after SIGKILL: stuck in the kernel

@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from imagemp.ring import layout
+from imagemp.ring.handover import End, Enter, Order
 
 from .epochs import Epoch, Place, Totals, close_fds, new_counters
 from .pipeline import ReaderPlan, RingPlan
 from .workers.orders import (
     Attach,
-    End,
-    Enter,
     Gone,
-    Order,
     RingMade,
     Start,
     Successor,
@@ -70,6 +68,7 @@ class RingKeeper:
 
     def go(self) -> None:
         """Attach every reader, then let the producer start: it misses no frame."""
+        self.epochs[-1].is_open = True
         for reader in self._readers.values():
             self._attach(reader)
         self._send(self.plan.producer, Start(), ())
@@ -119,6 +118,12 @@ class RingKeeper:
             if (place := epoch.places.get(worker)) is not None:
                 self._forget(epoch, place)
 
+    def join(self, reader: ReaderPlan) -> None:
+        """A reader from outside comes, before the first frame or in mid-session."""
+        self._readers[reader.worker] = reader
+        if (epoch := self.live) is not None and epoch.is_open and epoch.end is None:
+            self._attach(reader)
+
     def reader_back(self, worker: str) -> None:
         """A reader's new process: it gets all that the old one had not finished."""
         reader = self._readers.get(worker)
@@ -135,14 +140,24 @@ class RingKeeper:
             self._send(worker, End(0, 0), ())
 
     def evicted(self, number: int) -> str | None:
-        """A reader of ours stood in the way: attach it anew; say who it was."""
-        epoch = self.live
-        for place in list(epoch.places.values()) if epoch is not None else ():
+        """A reader stood in the way: ours is attached anew; say who it was."""
+        if (epoch := self.live) is None:
+            return None
+        for place in list(epoch.places.values()):
             if place.number == number:
                 place.close()
-                self._attach(place.reader)
+                del epoch.places[place.reader.worker]
+                if place.reader.is_outside:
+                    del self._readers[place.reader.worker]
+                else:
+                    self._attach(place.reader)
                 return place.reader.worker
         return None
+
+    def reader_at(self, number: int) -> str | None:
+        """Say who has a place in the live epoch."""
+        places = self.live.places.values() if self.live is not None else ()
+        return next((p.reader.worker for p in places if p.number == number), None)
 
     def adopted(self, number: int) -> None:
         """The producer uses the successor's counters: close the ones before."""
@@ -185,7 +200,13 @@ class RingKeeper:
         epoch.places[reader.worker] = place
         counters = new_counters(3 if reader.evictable else 2)
         place.sets.append(counters)
-        attach = Attach(place.number, place.cell, reader.policy, reader.evictable)
+        attach = Attach(
+            place.number,
+            place.cell,
+            reader.policy,
+            reader.evictable,
+            reader.allowance,
+        )
         self._send(self.plan.producer, attach, counters)
         self._enter(epoch, place)
 

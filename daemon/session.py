@@ -10,9 +10,11 @@ from typing import Any
 
 from imagemp.counts import Counts
 from imagemp.link import close_all
+from imagemp.ring.handover import Order
 
 from .accounts import Facts, Stage, close_law
 from .briefing import clock_pair, open_order, prepare_order
+from .door import Guest
 from .ending import Ending
 from .epochs import Totals
 from .pipeline import SOURCE
@@ -30,7 +32,6 @@ from .workers.orders import (
     FirstFrame,
     LeftEpoch,
     Opened,
-    Order,
     Report,
     RingMade,
     Told,
@@ -49,6 +50,7 @@ class Session:
     Args:
         facts: Its id, its plan and its limits.
         posts: The pipeline's workers, by name.
+        guests: Programs outside that read its rings, by name.
         publish: Publishes an event or a state: topic and body.
 
     Attributes:
@@ -57,9 +59,14 @@ class Session:
     """
 
     def __init__(
-        self, facts: Facts, posts: Mapping[str, Post], publish: Publish
+        self,
+        facts: Facts,
+        posts: Mapping[str, Post],
+        guests: Mapping[str, Guest],
+        publish: Publish,
     ) -> None:
         self.facts, self.posts, self._publish = facts, posts, publish
+        self._guests = guests
         self.rings = {r.name: RingKeeper(r, self.send) for r in facts.plan.rings}
         self.timers = Timers()
         loop = asyncio.get_running_loop()
@@ -189,6 +196,11 @@ class Session:
         if told.name == "evicted":
             who = self.ring_of(post).evicted(told.details["place"])
             details = {"reader": who, "behind": told.details["behind"]}
+        elif told.name == "reader_fault":
+            who = self.ring_of(post).reader_at(told.details["place"])
+            details = {"reader": who}
+            if (faulty := self.posts.get(who or "")) is not None:
+                faulty.kill()
         self.event(told.name, details)
 
     def on_failed(self, post: Post, told: Failed) -> None:
@@ -233,8 +245,10 @@ class Session:
             self._publish("state", {})
 
     def send(self, worker: str, order: Order, fds: Sequence[int] = ()) -> None:
-        """Send an order to a worker by name."""
-        self.posts[worker].send(order, fds)
+        """Send an order to a worker, or to a guest, by name."""
+        reader = self.posts.get(worker) or self._guests.get(worker)
+        if reader is not None:
+            reader.send(order, fds)
 
     def resolve_first(self) -> None:
         """Tell whoever waits for the first frame."""

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from imagemp.config import Config, load
-from imagemp.errors import ConfigError, RingError
+from imagemp.errors import ConfigError, ControlError, RingError
 from imagemp.link import close_all, pair
 from imagemp.topics import HEARTBEAT, STATE, metrics_topic
 
 from .crew import Crew, StartOrder
+from .door import Door, Guest
 from .notify import Notifier
 from .pipeline import plan_pipeline
 from .post import Post, Watch
@@ -66,6 +67,9 @@ class Supervisor:
             self._loop.add_signal_handler(number, self.ask_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         self.gateway.start()
+        self._door = Door(
+            self.sockets.frames, self._admit, self._attach_again, self._dismiss
+        )
         for name in self.config.pipelines:
             self._add_crew(name)
         self._beat()
@@ -117,11 +121,15 @@ class Supervisor:
         if config.daemon != self.config.daemon:
             changed |= set(self.crews) - set(busy)
         self.config = config
+        guests: dict[str, dict[str, Guest]] = {}
         for name in changed:
-            await self.crews.pop(name).leave()
+            crew = self.crews.pop(name)
+            guests[name] = crew.guests
+            await crew.leave()
         for name in config.pipelines:
             if name not in self.crews:
                 self._add_crew(name)
+                self.crews[name].guests.update(guests.get(name, {}))
         self.publish(STATE, {})
         return {"changed": sorted(changed), "pipelines": sorted(self.crews)}
 
@@ -159,6 +167,27 @@ class Supervisor:
         self.gateway.send(Listen(topic), (ours.fileno(),))
         ours.close()
         return theirs
+
+    # -- programs outside
+
+    def _admit(self, guest: Guest) -> None:
+        crew = self._crew_of(guest)
+        if crew is None:
+            known = ", ".join(self.crews) or "none"
+            name = guest.ask.pipeline if guest.ask is not None else ""
+            raise ControlError("E_PARAMS", f"no pipeline {name!r}; there is {known}")
+        crew.admit(guest)
+
+    def _attach_again(self, guest: Guest) -> None:
+        if (crew := self._crew_of(guest)) is not None:
+            crew.attach_again(guest)
+
+    def _dismiss(self, guest: Guest) -> None:
+        if (crew := self._crew_of(guest)) is not None:
+            crew.dismiss(guest)
+
+    def _crew_of(self, guest: Guest) -> Crew | None:
+        return self.crews.get(guest.ask.pipeline) if guest.ask is not None else None
 
     # -- the gateway
 
@@ -251,6 +280,7 @@ class Supervisor:
         self._extend()
         await asyncio.gather(*ending)
         await asyncio.gather(*(crew.leave() for crew in crews))
+        self._door.close()
         self.publish(STATE, {})
         await self.gateway.leave()
         self._timers.cancel()

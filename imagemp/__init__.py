@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .frames import Frame as Frame
     from .frames import FrameInfo as FrameInfo
     from .private import running as running
+    from .receiver import Receiver as Receiver
     from .spec import Field as Field
     from .spec import FrameSpec as FrameSpec
     from .spec import Plane as Plane
@@ -26,6 +27,7 @@ _WHERE = {
     "FrameInfo": "frames",
     "FrameSpec": "spec",
     "Plane": "spec",
+    "Receiver": "receiver",
     "Telemetry": "client",
     "running": "private",
 }

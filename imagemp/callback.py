@@ -54,7 +54,7 @@ class FunctionCallback(Callback):
     def __init__(self, function: Callable[[deque[AnyArray], "Outbox"], Result]) -> None:
         self._function = function
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def set_up(self, settings: Mapping[str, Any]) -> None:  # noqa: ARG002 - takes none
         self._arrays: deque[AnyArray] = deque(maxlen=self.buffer.maxlen)
         self._outbox = Outbox(self.send)
 

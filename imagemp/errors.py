@@ -68,7 +68,7 @@ class RingError(ImagempError, RuntimeError):
     code = "E_RING"
 
 
-class Evicted(RingError):
+class Evicted(RingError):  # noqa: N818 - told to a reader, not its mistake
     """This reader fell too far behind; what it held may be overwritten."""
 
     code = "E_EVICTED"

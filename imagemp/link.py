@@ -30,7 +30,7 @@ class Link(Generic[Incoming]):
         incoming: The union of Structs that may arrive.
     """
 
-    def __init__(self, sock: socket.socket, incoming: Any) -> None:
+    def __init__(self, sock: socket.socket, incoming: Any) -> None:  # noqa: ANN401 - a union
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.sock = sock
@@ -51,13 +51,7 @@ class Link(Generic[Incoming]):
         packet = self._encoder.encode(message)
         if len(packet) > MAX_PACKET:
             raise RingError(f"message of {len(packet)} bytes, at most {MAX_PACKET}")
-        try:
-            socket.send_fds(self.sock, [packet], list(fds))
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            raise LinkClosedError(f"link: {error.strerror}") from error
-        return True
+        return pass_packet(self.sock, packet, fds)
 
     def receive(self) -> tuple[Incoming, list[int]] | None:
         """Give the next message and its descriptors; None if there is none yet.
@@ -75,6 +69,21 @@ class Link(Generic[Incoming]):
     def close(self) -> None:
         """Close; the peer sees the end of the stream. May be called twice."""
         self.sock.close()
+
+
+def pass_packet(sock: socket.socket, packet: bytes, fds: Sequence[int] = ()) -> bool:
+    """Send a packet without blocking; False if the peer's buffer is full.
+
+    Raises:
+        LinkClosedError: The peer is gone.
+    """
+    try:
+        socket.send_fds(sock, [packet], list(fds))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise LinkClosedError(f"link: {error.strerror}") from error
+    return True
 
 
 def receive_packet(sock: socket.socket) -> tuple[bytes | None, list[int]]:

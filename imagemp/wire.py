@@ -42,12 +42,16 @@ def probe(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         door.setblocking(False)
         failed = door.connect_ex(os.fspath(path))
-    if failed == 0:
-        return
+    if failed:
+        raise unreachable(path, failed)
+
+
+def unreachable(path: Path, failed: int) -> DaemonUnreachableError:
+    """Say why nobody can be reached at `path`, from the errno of a connect."""
     why, hint = _REASONS.get(failed, (os.strerror(failed), ""))
     error = DaemonUnreachableError(f"{path}: {why}", hint)
     error.errno = failed
-    raise error
+    return error
 
 
 class Wire:

@@ -11,8 +11,14 @@ from typing import Any, ClassVar
 
 from imagemp.errors import LinkClosedError
 from imagemp.link import Link
+from imagemp.ring.handover import Order
 
-from .orders import Leave, Order, Ready, Told, ToWorker
+from .orders import (
+    Leave,
+    Ready,
+    Told,
+    ToWorker,
+)
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ another, and gives up after too many. The recording does not notice.
 
 import logging
 import select
+import socket
 from typing import Any, ClassVar
 
 import msgspec
@@ -33,7 +34,7 @@ from .orders import (
     ToWorker,
 )
 from .output import Output, RingPlan, close_extra
-from .user_code import CallbackPlan, UserCode
+from .user_code import CallbackPlan, UserCode, voice_of
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class CallbackWorker(Consumer):
         self.code: UserCode | None = None
         self.output = Output(self.tell)
         self._prepared: Prepare | None = None
-        self._voice = -1
+        self._voice: socket.socket | None = None
         self._is_started = False
 
     def open(self, order: OpenSession) -> str:
@@ -58,9 +59,7 @@ class CallbackWorker(Consumer):
         if self.code is not None:
             self.code.close()
         self.code = UserCode(msgspec.convert(order.config, CallbackPlan))
-        if self._voice >= 0:
-            self.code.speak_to(self._voice)
-            self._voice = -1
+        self.code.voice = self._voice
         return ""
 
     def begin(self, spec: FrameSpec) -> None:
@@ -104,10 +103,11 @@ class CallbackWorker(Consumer):
     # -- orders
 
     def on_speak(self, _order: Speak, fds: list[int]) -> None:
-        if self.code is None:
-            self._voice = fds[0]
-        else:
-            self.code.speak_to(fds[0])
+        if self._voice is not None:
+            self._voice.close()
+        self._voice = voice_of(fds[0])
+        if self.code is not None:
+            self.code.voice = self._voice
 
     def on_deliver(self, order: Deliver, _fds: list[int]) -> None:
         if self.code is not None and self.session:

@@ -13,6 +13,7 @@ from imagemp.errors import Evicted
 from imagemp.frames import Frame
 from imagemp.link import Link
 from imagemp.ring.feed import Feed
+from imagemp.ring.handover import End, Enter
 from imagemp.spec import FrameSpec
 
 from .base import Worker
@@ -20,8 +21,6 @@ from .cadence import Cadence
 from .orders import (
     Discard,
     Drained,
-    End,
-    Enter,
     LeftEpoch,
     Opened,
     OpenSession,
@@ -100,16 +99,13 @@ class Consumer(Worker):
             self.tell(Opened(order.session, folder))
 
     def on_enter(self, order: Enter, fds: list[int]) -> None:
-        if not order.has_overflow:
-            fds.insert(1, -1)
-        spec = FrameSpec.from_plain(order.spec)
         first = self.feed.reader is None
-        self.feed.enter(order.epoch, order.policy, spec, order.fps, fds)
-        if first and order.epoch == 0:
-            self.begin(spec)
+        self.feed.enter(order, fds)
+        if first and order.epoch == 0 and self.feed.spec is not None:
+            self.begin(self.feed.spec)
 
     def on_end(self, order: End, _fds: list[int]) -> None:
-        self.feed.end(order.epoch, order.index, order.base, last=order.last)
+        self.feed.end(order)
 
     def on_discard(self, _order: Discard, _fds: list[int]) -> None:
         self._discarding = True

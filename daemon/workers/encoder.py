@@ -21,13 +21,13 @@ from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import Manifest, read_manifest, write_manifest
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
 from imagemp.recording.writer import Recording
+from imagemp.ring.handover import End
 from imagemp.spec import FrameSpec
 
 from .consumer import Consumer
 from .inline import InlineCallbacks
 from .orders import (
     Deliver,
-    End,
     Event,
     Failed,
     Finalise,

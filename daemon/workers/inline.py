@@ -5,15 +5,15 @@ after too many the callback is switched off for the session.
 """
 
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from imagemp.frames import Frame
-from imagemp.link import close_all
 from imagemp.spec import FrameSpec
 
 from .orders import Event, Told
-from .user_code import CallbackPlan, UserCode
+from .user_code import CallbackPlan, UserCode, voice_of
 
 log = logging.getLogger(__name__)
 TOO_MANY = 5
@@ -32,7 +32,7 @@ class InlineCallbacks:
         self._codes: dict[str, UserCode] = {}
         self._delivered: dict[str, int] = {}
         self._errors: dict[str, int] = {}
-        self._voices: dict[str, int] = {}
+        self._voices: dict[str, socket.socket] = {}
 
     def load(self, plans: Sequence[CallbackPlan], recorded: str) -> None:
         """Load them for a session.
@@ -46,10 +46,8 @@ class InlineCallbacks:
         self._errors = {plan.name: 0 for plan in plans}
         for plan in plans:
             self._codes[plan.name] = UserCode(plan)
-        for name, fd in self._voices.items():
-            if name in self._codes:
-                self._codes[name].speak_to(fd)
-        self._voices = {n: f for n, f in self._voices.items() if n not in self._codes}
+        for name, code in self._codes.items():
+            code.voice = self._voices.get(name)
 
     def open(self, spec: FrameSpec) -> None:
         """The frames look like this."""
@@ -78,11 +76,11 @@ class InlineCallbacks:
 
     def speak_to(self, name: str, fd: int) -> None:
         """What this callback sends goes to this socket."""
+        if (old := self._voices.pop(name, None)) is not None:
+            old.close()
+        self._voices[name] = voice_of(fd)
         if name in self._codes:
-            self._codes[name].speak_to(fd)
-        else:
-            close_all([self._voices.pop(name, -1)])
-            self._voices[name] = fd
+            self._codes[name].voice = self._voices[name]
 
     def numbers(self) -> dict[str, Any]:
         """Per callback: frames delivered, errors, messages sent and unsent."""

@@ -1,7 +1,8 @@
 """Every message on the links between the supervisor and its workers.
 
 Orders go down, reports come up. File descriptors travel beside a message; its
-docstring names them in order. `place` is a reader's seat in a ring, `cell` the
+docstring names them in order. `Enter` and `End` are told to programs outside as
+well: imagemp/ring/handover.py. `place` is a reader's seat in a ring, `cell` the
 index of its `released` word in the ring's header.
 """
 
@@ -9,9 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-
-class Order(Struct, tag_field="order", frozen=True):
-    """Goes from the supervisor to a worker."""
+from imagemp.ring.handover import End, Enter, Order
 
 
 class Told(Struct, tag_field="told", frozen=True):
@@ -86,38 +85,6 @@ class OpenSession(Order, frozen=True):
     resume: bool = False
     counts: dict[str, Any] = {}
     config: dict[str, Any] = {}
-
-
-class Enter(Order, frozen=True):
-    """Read this epoch after the one before.
-
-    Descriptors: ring[, overflow], ready, done[, evicted].
-
-    Attributes:
-        spec: The frames, as `FrameSpec.to_plain` has them.
-        has_overflow: Whether an overflow descriptor is among them.
-    """
-
-    epoch: int
-    place: int
-    policy: str
-    spec: dict[str, Any]
-    fps: float
-    has_overflow: bool = False
-
-
-class End(Order, frozen=True):
-    """The epoch ends before this index.
-
-    Attributes:
-        base: Where the place stands if `ready` has not told; -1: it has.
-        last: No epoch follows in this session.
-    """
-
-    epoch: int
-    index: int
-    base: int = -1
-    last: bool = True
 
 
 class Speak(Order, frozen=True):

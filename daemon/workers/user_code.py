@@ -33,6 +33,8 @@ class UserCode:
     """One callback of the user's, from `load` to `close`.
 
     Attributes:
+        voice: Where messages go, once there is somewhere; its owner closes it, for
+            it outlives the session.
         sent: Messages that went out.
         unsent: Messages nobody took: no reader, or it was too slow.
     """
@@ -40,16 +42,9 @@ class UserCode:
     def __init__(self, plan: CallbackPlan) -> None:
         self.plan = plan
         self.sent = self.unsent = 0
-        self._voice: socket.socket | None = None
+        self.voice: socket.socket | None = None
         self._callback = self._load()
         self._is_set_up = False
-
-    def speak_to(self, fd: int) -> None:
-        """Send messages to this socket from now on."""
-        if self._voice is not None:
-            self._voice.close()
-        self._voice = socket.socket(fileno=fd)
-        self._voice.setblocking(False)
 
     def open(self, spec: FrameSpec) -> None:
         """A session begins, with frames like these."""
@@ -78,9 +73,6 @@ class UserCode:
         if self._is_set_up:
             self._is_set_up = False
             self._callback.tear_down()
-        if self._voice is not None:
-            self._voice.close()
-            self._voice = None
 
     def _load(self) -> Callback:
         found = load_object(self.plan.target)
@@ -104,8 +96,8 @@ class UserCode:
                 f"at most {MAX_PACKET}"
             )
         try:
-            if self._voice is not None:
-                self._voice.send(packet)
+            if self.voice is not None:
+                self.voice.send(packet)
                 self.sent += 1
                 return
         except OSError:  # the gateway is slow, or just being replaced
@@ -123,6 +115,13 @@ class UserCode:
             f"callback {self.plan.name}: returned {type(result).__name__}, "
             "expected a Frame, an array, a dict of arrays or None"
         )
+
+
+def voice_of(fd: int) -> socket.socket:
+    """Give the socket that a `Speak` brought, ready to be sent to."""
+    voice = socket.socket(fileno=fd)
+    voice.setblocking(False)
+    return voice
 
 
 def _plain(value: object) -> object:

@@ -159,13 +159,12 @@ class RingConfig(Section, frozen=True, kw_only=True):
         overflow_dir: Folder of the overflow file; None: the data_dir.
     """
 
-    LATER: ClassVar = {"outside_allowance": ()}
-
     slots: Annotated[int, Meta(ge=2, le=65_535)] = 32
     overflow: Literal["none", "memory", "disk"] = "disk"
     overflow_size: Size = 2 * 2**30
     overflow_dir: FilePath | None = None
     when_full: Literal["drop", "wait"] = "drop"
+    outside_allowance: Annotated[int, Meta(ge=1, le=65_535)] = 8
 
 
 class EncoderConfig(Section, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from imagemp.frames import Frame
 from imagemp.spec import FrameSpec
 
+from .handover import End, Enter
 from .layout import PUBLISHED
 from .reader import EveryReader, LatestReader, Reader
 from .segment import Segment
@@ -61,33 +62,28 @@ class Feed:
         reader = self.reader
         return reader.fileno() if reader is not None else -1
 
-    def enter(
-        self,
-        epoch: int,
-        policy: str,
-        spec: FrameSpec,
-        fps: float,
-        fds: Sequence[int],
-    ) -> None:
-        """Append an epoch. Descriptors: ring, overflow or -1, ready, done[, evicted].
+    def enter(self, enter: Enter, fds: Sequence[int]) -> None:
+        """Append an epoch; the descriptors become this feed's.
 
         The same epoch again: this reader was evicted from it and attached anew.
         """
-        while self._epochs and self._epochs[-1][0] == epoch:
+        while self._epochs and self._epochs[-1][0] == enter.epoch:
             self._epochs.pop()[1].close()
-        ring, overflow, *counters = fds
-        kind = EveryReader if policy == "every" else LatestReader
-        reader = kind(Segment.attach(ring, overflow), spec, *counters)
-        self._epochs.append((epoch, reader, spec, fps))
+        ring, *rest = fds
+        overflow = rest.pop(0) if enter.has_overflow else -1
+        kind = EveryReader if enter.policy == "every" else LatestReader
+        spec = FrameSpec.from_plain(enter.spec)
+        reader = kind(Segment.attach(ring, overflow), spec, *rest)
+        self._epochs.append((enter.epoch, reader, spec, enter.fps))
         if len(self._epochs) == 1:
-            self.spec, self.fps = spec, fps
+            self.spec, self.fps = spec, enter.fps
 
-    def end(self, epoch: int, index: int, base: int, *, last: bool) -> None:
-        """The epoch ends before `index`; `last`: and so does the stream."""
+    def end(self, end: End) -> None:
+        """An epoch ends, and the stream with it if it is the last one."""
         for number, reader, _, _ in self._epochs:
-            if number == epoch:
-                reader.finish(index, base)
-        self._last_ended, self.end_index = last, index
+            if number == end.epoch:
+                reader.finish(end.index, end.base)
+        self._last_ended, self.end_index = end.last, end.index
 
     def take(self) -> Frame | None:
         """Give the next frame, or None: wait for `fileno()`."""

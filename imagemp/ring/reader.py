@@ -51,6 +51,10 @@ class Reader:
         """Readable when a frame may be there."""
         return self.ready
 
+    def filenos(self) -> list[int]:
+        """What to wait for: a frame may be there, or this reader was evicted."""
+        return [fd for fd in (self.ready, self.evicted) if fd >= 0]
+
     def take(self) -> Frame | None:
         """Give the next frame, or None: wait for `fileno()`."""
         raise NotImplementedError
@@ -83,6 +87,8 @@ class Reader:
         Raises:
             Evicted: The frame may have been overwritten while it was in use.
         """
+        if self.done < 0:  # closed: its epoch is over
+            return
         self.check_evicted()
         self._back.add(frame.info.index)
         n = 0
@@ -98,7 +104,7 @@ class Reader:
         Raises:
             Evicted: It is not.
         """
-        copied = frame.copy()
+        copied = Frame.copy(frame)
         self.check_evicted()
         return copied
 

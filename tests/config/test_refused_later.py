@@ -5,7 +5,6 @@ import pytest
 from .texts import SOURCE, refusal, refusal_in_pipeline
 
 NOT_YET = [
-    ("ring.outside_allowance = 8", "ring.outside_allowance"),
     ("overlay.show = []", "overlay"),
     ("overlay = {}", "overlay"),
     ("encoder.level = 1", "encoder.level"),

@@ -246,7 +246,7 @@ def test_a_full_disk_loses_no_frame() -> None:
     )
 
     assert child.returncode == 0, child.stderr
-    assert child.stderr.count("overflow: frame kept in RAM: [Errno 27]") == 1
+    assert child.stderr.count("overflow: frames kept in RAM: [Errno 27]") == 1
 
 
 def test_a_reader_that_comes_while_frames_are_queued_gets_them(

@@ -20,7 +20,6 @@ from imagemp.daemon.workers.orders import (
     Asked,
     Leave,
     Listen,
-    Order,
     Publish,
     Ready,
     Serve,
@@ -29,6 +28,7 @@ from imagemp.daemon.workers.orders import (
 )
 from imagemp.errors import LinkClosedError
 from imagemp.link import Link, pair
+from imagemp.ring.handover import Order
 
 WAIT_S = 20.0
 GATEWAY = (sys.executable, "-m", "imagemp.daemon.workers", "gateway")
