@@ -50,7 +50,7 @@ class Facts:
     started_unix_ns: int
     duration_s: float | None = None
     frames: int | None = None
-    stage: Stage = Stage.STARTING
+    stage: Stage = Stage.WAITING
     dir: str = ""
     reason: str = ""
     problem: tuple[str, str, str] | None = None

@@ -18,7 +18,7 @@ def open_order(facts: Facts, worker: str) -> OpenSession:
         config |= {"clock": facts.clock, "clock_synchronised": is_synchronised()}
     counts: dict[str, Any] = {}
     if (report := facts.reports.get(worker)) is not None:
-        names = ("handled", "recorded", "skipped")
+        names = ("handled", "recorded", "skipped", "numbers")
         counts = {name: getattr(report, name) for name in names}
     resume = worker in facts.opened
     return OpenSession(facts.id, facts.started_unix_ns, resume, counts, config)

@@ -20,7 +20,8 @@ from .accounts import Facts
 from .door import Guest
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
-from .session import Publish, Session
+from .run import Publish, Run
+from .session import Session
 from .workers.orders import Deliver, Speak, Told, Trigger
 
 
@@ -95,7 +96,8 @@ class Crew:
         now = time.time_ns()
         name = session_id(self.plan.name, now, os.urandom(2).hex())
         facts = Facts(name, order.plan, now, order.duration_s, order.frames)
-        self.session = Session(facts, self.posts, self.guests, self._publish)
+        run = Run(facts, self.posts, self.guests, self._publish)
+        self.session = Session(run)
         for guest in self.guests.values():
             self._seat(self.session, guest)
         self.session.begin(order.at_unix)
@@ -119,7 +121,7 @@ class Crew:
                 f"{self.plan.name}: schedule.trigger is not set",
                 "set schedule.trigger = true, or start with -o schedule.trigger=true",
             )
-        session.send(CAPTURE, Trigger(n))
+        session.run.send(CAPTURE, Trigger(n))
 
     def deliver(self, callback: str, body: Any) -> None:  # noqa: ANN401 - the user's
         """Hand a message to a callback.
@@ -130,7 +132,7 @@ class Crew:
         session = self._running("send")
         worker = session.facts.plan.worker_of(callback)
         assert worker is not None
-        session.send(worker, Deliver(callback, body))
+        session.run.send(worker, Deliver(callback, body))
 
     def admit(self, guest: Guest) -> None:
         """A program outside reads this pipeline from now on, session by session.
@@ -158,7 +160,7 @@ class Crew:
     def dismiss(self, guest: Guest) -> None:
         """A guest is gone."""
         if self.guests.pop(guest.name, None) is not None and self.session is not None:
-            for ring in self.session.rings.values():
+            for ring in self.session.run.rings.values():
                 ring.reader_gone(guest.name)
 
     def give_voice(self, post: Post) -> None:
@@ -171,7 +173,7 @@ class Crew:
 
     def counts(self) -> Counts:
         """Where every frame of the session is; of the last one, if none is on."""
-        return self.session.counts() if self.session is not None else Counts()
+        return self.session.run.counts() if self.session is not None else Counts()
 
     async def leave(self) -> None:
         """Have every worker leave."""
@@ -182,7 +184,7 @@ class Crew:
         self._join(session, guest)
 
     def _join(self, session: Session, guest: Guest) -> None:
-        ring = session.rings.get(guest.ask.ring) if guest.ask is not None else None
+        ring = session.run.rings.get(guest.ask.ring) if guest.ask is not None else None
         if ring is not None:
             ring.join(guest.reader(session.facts.plan.outside_allowance))
 

@@ -2,20 +2,14 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from imagemp.errors import ControlError
-
 from .accounts import Stage, close_law
 from .briefing import clock_pair
-from .pipeline import SOURCE
+from .post import Post
+from .run import Run
 from .workers.orders import Discard, Ended, Finalise, LetGo, Stop
-
-if TYPE_CHECKING:
-    from .post import Post
-    from .session import Session
 
 log = logging.getLogger(__name__)
 STOP_S = 2.0  # what a camera gets to stop, or two of its periods
@@ -25,8 +19,8 @@ STALLED_S = 10.0  # without a frame written, draining has failed
 class Ending:
     """The end of one session, however it comes about."""
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._moved_at = 0.0  # when draining last moved on
         self._handled = -1  # and how far it was then
 
@@ -34,36 +28,36 @@ class Ending:
 
     def stop(self, *, now: bool = False) -> None:
         """Somebody asks for the end; `now`: what is not written is left."""
-        session, facts = self._session, self._session.facts
+        run, facts = self._run, self._run.facts
         if facts.has_ended:
             return
         facts.reason = facts.reason or "stopped"
         if now:
             for worker in facts.undrained:
-                session.send(worker, Discard())
+                run.send(worker, Discard())
         if facts.stage is Stage.WAITING:
             self.conclude()
         elif facts.stage is Stage.STARTING:
             self.abort()
         elif facts.stage in (Stage.ARMED, Stage.RUNNING):
-            session.set_stage(Stage.STOPPING)
+            run.set_stage(Stage.STOPPING)
             self._stop_source()
 
     def duration_over(self) -> None:
         """The source fell silent before it could see that its time was over."""
-        facts = self._session.facts
+        facts = self._run.facts
         facts.reason = facts.reason or "duration"
         self.stop()
 
     def source_ended(self, told: Ended) -> None:
         """No more frames come."""
-        session, facts = self._session, self._session.facts
+        run, facts = self._run, self._run.facts
         facts.reason = facts.reason or told.reason
         if told.reason == "failed":
             facts.fail("E_CAMERA", f"{facts.plan.name}: {told.message}", told.hint)
-        session.timers.cancel("stop", "duration", "retry")
-        session.set_stage(Stage.STOPPING)
-        session.resolve_first()
+        run.timers.cancel("stop", "duration", "retry")
+        run.set_stage(Stage.STOPPING)
+        run.begun()
         if facts.undrained:
             self._watch_draining()
         else:
@@ -71,20 +65,20 @@ class Ending:
 
     def abort(self) -> None:
         """The session could not begin: close what was opened."""
-        session = self._session
-        session.send("capture", LetGo())
-        for ring in session.rings.values():
+        run = self._run
+        run.send("capture", LetGo())
+        for ring in run.rings.values():
             ring.ended(0)
         self._finalise()
 
-    def give_up_on(self, post: "Post") -> None:
-        """Too many failures: a callback is left out, an encoder ends the session."""
-        session, facts = self._session, self._session.facts
+    def give_up_on(self, post: Post) -> None:
+        """Too many failures: a callback is left out, an encoder ends the run."""
+        run, facts = self._run, self._run.facts
         log.error("%s: %s failed too often", facts.plan.name, post.name)
-        session.event("gave_up", {"worker": post.name})
+        run.event("gave_up", {"worker": post.name})
         is_encoder = post.kind == "encoder"
         facts.given_up[post.name] = "undrained" if is_encoder else "callback_error"
-        for ring in session.rings.values():
+        for ring in run.rings.values():
             ring.reader_gone(post.name)
             if ring.plan.producer == post.name:
                 ring.give_up()
@@ -99,35 +93,35 @@ class Ending:
 
     def has_drained(self, worker: str) -> None:
         """A consumer has nothing left to do, or will not do it."""
-        facts = self._session.facts
+        facts = self._run.facts
         facts.undrained.discard(worker)
         if facts.stage is Stage.STOPPING and not facts.undrained:
             self._finalise()
 
     def _stop_source(self) -> None:
         """Tell the source to stop; a camera whose stop hangs is killed."""
-        session = self._session
-        ring = session.rings[SOURCE]
+        run = self._run
+        ring = run.source
         if ring.live is None:  # it is just being restarted
             ring.give_up()
-            facts = session.facts
+            facts = run.facts
             self.source_ended(Ended(facts.id, 0, 0, facts.reason))
             return
-        session.send("capture", Stop())
+        run.send("capture", Stop())
         fps = ring.live.made.fps
         grace = max(STOP_S, 2 / fps) if fps else STOP_S
-        session.timers.set("stop", grace, self._kill_source)
+        run.timers.set("stop", grace, self._kill_source)
 
     def _kill_source(self) -> None:
-        session = self._session
-        log.warning("%s: the source does not stop: killed", session.facts.plan.name)
-        session.event("stop_hangs", {})
-        session.posts["capture"].kill()
+        run = self._run
+        log.warning("%s: the source does not stop: killed", run.facts.plan.name)
+        run.event("stop_hangs", {})
+        run.posts["capture"].kill()
         self._watch_draining()
 
     def _watch_draining(self) -> None:
         """Give up when no frame was dealt with for 10 s."""
-        session, facts = self._session, self._session.facts
+        run, facts = self._run, self._run.facts
         if facts.stage is not Stage.STOPPING:
             return
         handled = sum(report.handled for report in facts.reports.values())
@@ -137,28 +131,28 @@ class Ending:
         elif now - self._moved_at >= STALLED_S:
             self._give_up_draining()
             return
-        session.timers.set("drain", STALLED_S / 4, self._watch_draining)
+        run.timers.set("drain", STALLED_S / 4, self._watch_draining)
 
     def _give_up_draining(self) -> None:
-        session, facts = self._session, self._session.facts
+        run, facts = self._run, self._run.facts
         for worker in sorted(facts.undrained):
             log.error("%s: %s does not drain: given up", facts.plan.name, worker)
-            session.event("drain_stalled", {"worker": worker})
+            run.event("drain_stalled", {"worker": worker})
             facts.given_up[worker] = "undrained"
             facts.fail("E_DISK", f"{facts.plan.name}: {worker} does not drain")
-            session.posts[worker].kill()
+            run.posts[worker].kill()
             self.has_drained(worker)
 
     # -- closing
 
     def _finalise(self) -> None:
         """All is accounted for: have the manifest written."""
-        session, facts = self._session, self._session.facts
+        run, facts = self._run, self._run.facts
         if facts.stage is Stage.FINALISING or facts.has_ended:
             return
         facts.stage = Stage.FINALISING
         facts.clock.append(clock_pair())
-        facts.counts = close_law(facts, session.totals())
+        facts.counts = close_law(facts, run.totals())
         for broken in facts.counts.broken():
             log.error("%s: accounts do not close: %s", facts.id, broken)
         encoder = self._encoder()
@@ -169,9 +163,9 @@ class Ending:
         else:
             self.conclude()
 
-    def write_manifest(self, post: "Post") -> None:
-        """Have the encoder write session.json and close its files."""
-        facts = self._session.facts
+    def write_manifest(self, post: Post) -> None:
+        """Have the encoder write run.json and close its files."""
+        facts = self._run.facts
         order = Finalise(
             "incomplete" if facts.problem else "complete",
             time.time_ns(),
@@ -184,21 +178,16 @@ class Ending:
 
     def conclude(self) -> None:
         """Let go of everything; whoever waits for the session hears of it."""
-        session, facts = self._session, self._session.facts
+        run, facts = self._run, self._run.facts
         if facts.has_ended:
             return
-        session.timers.cancel()
-        for ring in session.rings.values():
-            session.send(ring.plan.producer, LetGo())
+        run.timers.cancel()
+        for ring in run.rings.values():
+            run.send(ring.plan.producer, LetGo())
             ring.close()
-        session.set_stage(Stage.INCOMPLETE if facts.problem else Stage.COMPLETE)
-        if not session.first.done():
-            stopped = f"{facts.plan.name}: stopped before it began"
-            problem = facts.problem or ("E_NOT_RUNNING", stopped, "")
-            session.first.set_exception(ControlError(*problem))
-            session.first.exception()  # nobody need be waiting for it
-        session.done.set_result(facts)
+        run.set_stage(Stage.INCOMPLETE if facts.problem else Stage.COMPLETE)
+        run.over()
 
-    def _encoder(self) -> "Post | None":
-        posts = self._session.posts.values()
+    def _encoder(self) -> Post | None:
+        posts = self._run.posts.values()
         return next((post for post in posts if post.kind == "encoder"), None)

@@ -50,9 +50,9 @@ def status(crew: Crew, meter: Meter) -> dict[str, Any]:
 
 def metrics(crew: Crew, session: Session, meter: Meter) -> dict[str, Any]:
     """Give a pipeline's periodic report; measures since the one before."""
-    facts, counts = session.facts, session.counts()
+    facts, counts = session.facts, session.run.counts()
     _measure(crew, session, meter, counts.captured)
-    source = session.rings[SOURCE].totals()
+    source = session.run.rings[SOURCE].totals()
     return {
         "pipeline": crew.plan.name,
         "session": facts.id,
@@ -74,7 +74,7 @@ def metrics(crew: Crew, session: Session, meter: Meter) -> dict[str, Any]:
 
 def use(crew: Crew) -> dict[str, Any]:
     """How full the source's ring and its overflow are."""
-    epoch = crew.session.rings[SOURCE].latest if crew.session is not None else None
+    epoch = crew.session.run.rings[SOURCE].latest if crew.session is not None else None
     if epoch is None:
         slots = crew.plan.ring["slots"]
         empty = {"used": 0, "high_water": 0}
@@ -146,7 +146,7 @@ def _measure(crew: Crew, session: Session, meter: Meter, captured: int) -> None:
 
 
 def _target_fps(session: Session) -> float:
-    epoch = session.rings[SOURCE].latest
+    epoch = session.run.rings[SOURCE].latest
     return epoch.made.fps if epoch is not None else session.facts.plan.target_fps
 
 

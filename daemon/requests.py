@@ -5,21 +5,19 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
 from imagemp import messages
-from imagemp.config import with_overrides
+from imagemp.config import Config, with_overrides
 from imagemp.errors import ControlError, ImagempError, RingError
 
 from .crew import Crew, StartOrder
 from .pipeline import plan_pipeline
+from .post import Post
 from .session import Session
 from .workers.orders import Answer, Asked
-
-if TYPE_CHECKING:
-    from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 REMEMBERED = 256  # starts whose `idem` may come again
@@ -27,11 +25,34 @@ REMEMBERED = 256  # starts whose `idem` may come again
 Result = dict[str, Any]
 
 
+class Daemon(Protocol):
+    """What requests are about: the supervisor, as they see it."""
+
+    config: Config
+    instance: str
+    began: float
+    is_stopping: bool
+    crews: dict[str, Crew]
+    gateway: Post
+
+    def status(self) -> Result:
+        """Give the state of everything."""
+
+    async def reload(self) -> Result:
+        """Read the configuration again."""
+
+    def time_reports(self) -> None:
+        """A session has begun: report on it."""
+
+    def ask_to_stop(self) -> None:
+        """Stop cleanly."""
+
+
 class Requests:
     """Answers what the gateway passes on; each request is a task of its own."""
 
-    def __init__(self, supervisor: "Supervisor") -> None:
-        self._supervisor = supervisor
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._starts: dict[str, asyncio.Task[Result]] = {}
 
@@ -70,22 +91,22 @@ class Requests:
 
     def _send(self, answer: Answer) -> None:
         try:
-            self._supervisor.gateway.send(answer)
+            self._daemon.gateway.send(answer)
         except RingError as error:  # larger than a packet
             refused = problem(ControlError("E_INTERNAL", f"the answer: {error}"))
-            self._supervisor.gateway.send(Answer(answer.token, error=refused))
+            self._daemon.gateway.send(Answer(answer.token, error=refused))
 
     # -- the methods of the wire
 
     async def do_ping(self, _params: messages.Ping, _asked: Asked) -> Result:
         """Say that the supervisor's loop turns."""
-        supervisor = self._supervisor
-        uptime = time.monotonic() - supervisor.began
-        return {"instance": supervisor.instance, "uptime_s": round(uptime, 3)}
+        daemon = self._daemon
+        uptime = time.monotonic() - daemon.began
+        return {"instance": daemon.instance, "uptime_s": round(uptime, 3)}
 
     async def do_status(self, _params: messages.Status, _asked: Asked) -> Result:
         """Tell the state of everything."""
-        return self._supervisor.status()
+        return self._daemon.status()
 
     async def do_session_start(
         self, params: messages.SessionStart, asked: Asked
@@ -146,9 +167,9 @@ class Requests:
         self, params: messages.WorkerRestart, _asked: Asked
     ) -> Result:
         """End a worker's process; its post fills itself again."""
-        supervisor = self._supervisor
+        daemon = self._daemon
         if params.worker == "gateway":
-            asyncio.get_running_loop().call_soon(supervisor.gateway.kill)
+            asyncio.get_running_loop().call_soon(daemon.gateway.kill)
             return {"worker": "gateway"}
         named = [params.pipeline] if params.pipeline else []
         posts = [
@@ -168,23 +189,23 @@ class Requests:
         self, _params: messages.ConfigShow, _asked: Asked
     ) -> Result:
         """Give the configuration in use."""
-        shown: Result = msgspec.to_builtins(self._supervisor.config)
+        shown: Result = msgspec.to_builtins(self._daemon.config)
         return shown
 
     async def do_reload(self, _params: messages.Reload, _asked: Asked) -> Result:
         """Read the configuration file again."""
-        return await self._supervisor.reload()
+        return await self._daemon.reload()
 
     async def do_shutdown(self, _params: messages.Shutdown, _asked: Asked) -> Result:
         """Stop everything and exit."""
-        asyncio.get_running_loop().call_soon(self._supervisor.ask_to_stop)
+        asyncio.get_running_loop().call_soon(self._daemon.ask_to_stop)
         return {}
 
     # -- steps
 
     async def _start(self, params: messages.SessionStart) -> Result:
         """Start all or none; then wait for what was asked to wait for."""
-        if self._supervisor.is_stopping:
+        if self._daemon.is_stopping:
             raise ControlError("E_SHUTTING_DOWN", "the daemon is about to exit")
         crews = self._crews(params.pipelines)
         if not crews:
@@ -194,7 +215,7 @@ class Requests:
         for crew in crews:
             crew.check_idle()
         names = [crew.plan.name for crew in crews]
-        config = with_overrides(self._supervisor.config, names, params.overrides)
+        config = with_overrides(self._daemon.config, names, params.overrides)
         orders = [
             StartOrder(
                 plan_pipeline(config, crew.plan.name),
@@ -208,13 +229,13 @@ class Requests:
             crew.check_plan(order.plan)
         both = zip(crews, orders, strict=True)
         sessions = [crew.start(order) for crew, order in both]
-        self._supervisor.time_reports()
+        self._daemon.time_reports()
         if params.wait == "first":
             return await _firsts(sessions)
         return await _results(sessions) if params.wait == "done" else _begun(sessions)
 
     def _crews(self, names: list[str]) -> list[Crew]:
-        crews = self._supervisor.crews
+        crews = self._daemon.crews
         for name in names:
             if name not in crews:
                 known = ", ".join(crews) or "none"
@@ -245,12 +266,12 @@ class Requests:
 
 
 async def _firsts(sessions: list[Session]) -> Result:
-    await asyncio.gather(*(asyncio.shield(s.first) for s in sessions))
+    await asyncio.gather(*(asyncio.shield(s.run.first) for s in sessions))
     return _begun(sessions)
 
 
 async def _results(sessions: list[Session]) -> Result:
-    over = await asyncio.gather(*(asyncio.shield(s.done) for s in sessions))
+    over = await asyncio.gather(*(asyncio.shield(s.run.done) for s in sessions))
     counts = [msgspec.to_builtins(facts.counts) for facts in over]
     told = [facts.result() for facts in over]
     return {"sessions": [r | {"counts": c} for r, c in zip(told, counts, strict=True)]}

@@ -70,7 +70,8 @@ class RingKeeper:
         """Attach every reader, then let the producer start: it misses no frame."""
         self.epochs[-1].is_open = True
         for reader in self._readers.values():
-            self._attach(reader)
+            if reader.worker not in self.epochs[-1].places:  # came after the ring
+                self._attach(reader)
         self._send(self.plan.producer, Start(), ())
 
     def ended(self, index: int) -> None:

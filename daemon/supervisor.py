@@ -274,7 +274,9 @@ class Supervisor:
         self.notifier.stopping()
         self.publish(STATE, {})
         crews = list(self.crews.values())
-        ending = [c.session.done for c in crews if c.session is not None and c.is_busy]
+        ending = [
+            c.session.run.done for c in crews if c.session is not None and c.is_busy
+        ]
         for crew in crews:
             crew.stop()
         self._extend()

@@ -83,6 +83,7 @@ class Encoder(Consumer):
         self.recording: Recording | None = None
         self.inline = InlineCallbacks(self.tell)
         self._resumed = self._is_orphan = False
+        self._counts: dict[str, Any] = {}  # of the process before, if resumed
         self._failure = ""  # the cause all further frames are skipped under
         self._fps = 0.0
 
@@ -92,6 +93,7 @@ class Encoder(Consumer):
         self._let_go()
         self.plan = plan = msgspec.convert(order.config, EncoderPlan)
         self._failure, self._resumed = "", order.resume
+        self._counts = order.counts
         self.inline.load(plan.callbacks, plan.input)
         if order.resume:
             self._resume(plan, order)
@@ -170,11 +172,16 @@ class Encoder(Consumer):
 
     def on_supervisor_gone(self) -> None:
         """Drain what was published before the end, then leave."""
-        published = self.feed.published()
-        if not self.session or published is None or self._is_orphan:
+        if self._is_orphan:
+            return  # draining; every report that fails brings us here
+        if not self.session:
             self.leaving = True
             return
         self._is_orphan = True
+        published = self.feed.published()
+        if published is None or self._is_drained:
+            self.finish()
+            return
         epoch, index = published
         log.warning("supervisor gone: draining to frame %d", index)
         self.on_end(End(epoch, index), [])
@@ -233,6 +240,7 @@ class Encoder(Consumer):
         self.recording = make(self.folder.path, plan)
         if self._resumed:
             self._take_over(self.recording)
+            self.inline.resume(self.handled, self._counts)
 
     def _take_over(self, recording: Recording) -> None:
         """Count what the process before has recorded, and nothing twice."""

@@ -6,7 +6,7 @@ after too many the callback is switched off for the session.
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from imagemp.frames import Frame
@@ -41,7 +41,7 @@ class InlineCallbacks:
             ImagempError: One of them cannot be loaded.
         """
         self.close()
-        self.input = recorded
+        self.input, self._codes = recorded, {}
         self._delivered = {plan.name: 0 for plan in plans}
         self._errors = {plan.name: 0 for plan in plans}
         for plan in plans:
@@ -53,6 +53,18 @@ class InlineCallbacks:
         """The frames look like this."""
         for name in self._codes:
             self._guard(name, lambda code: code.open(spec))
+
+    def resume(self, handled: int, counts: Mapping[str, Any]) -> None:
+        """Count what a process before this one has delivered.
+
+        Args:
+            handled: How far it came.
+            counts: Of its last report; empty if it made none.
+        """
+        told = counts.get("numbers", {}).get("callbacks", {})
+        for name in self._delivered:
+            delivered = told.get(name, {}).get("delivered", 0)
+            self._delivered[name] = handled - (counts.get("handled", 0) - delivered)
 
     def process(self, frame: Frame) -> tuple[Frame, str]:
         """Run all; give the frame to record, or why there is none."""
@@ -95,10 +107,9 @@ class InlineCallbacks:
         }
 
     def close(self) -> None:
-        """The session is over for them. May be called twice."""
+        """The session is over for them; their numbers stay. May be called twice."""
         for name in self._codes:
             self._guard(name, UserCode.close)
-        self._codes = {}
 
     def _guard(
         self, name: str, call: Callable[[UserCode], Frame | None]

@@ -65,14 +65,16 @@ class UserCode:
         return self._as_frame(self._callback.process(kept), kept)
 
     def message(self, body: Any) -> None:  # noqa: ANN401 - the user's own
-        """Hand over what `imagectl send` brought."""
-        self._callback.on_message(body)
+        """Hand over what `imagectl send` brought, unless the session is over."""
+        if self._is_set_up:
+            self._callback.on_message(body)
 
     def close(self) -> None:
         """Tell the callback that the session is over. May be called twice."""
         if self._is_set_up:
             self._is_set_up = False
             self._callback.tear_down()
+            self._callback.buffer.clear()
 
     def _load(self) -> Callback:
         found = load_object(self.plan.target)
