@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from imagemp.counts import CallbackCounts, Counts, EncoderCounts
 
 from .epochs import Totals
 from .pipeline import SOURCE, PipelinePlan
 from .workers.orders import Report
 
-MAX_EVENTS = 1000
+EVENTS_NBYTES = 32768  # of a session: they go to the encoder in one packet
 
 
 class Stage(enum.StrEnum):
@@ -62,6 +64,8 @@ class Facts:
     reports: dict[str, Report] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    events_nbytes: int = 0
+    events_left_out: int = 0
     clock: list[tuple[int, int]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
@@ -82,9 +86,14 @@ class Facts:
             self.reason = self.reason or "failed"
 
     def add_event(self, name: str, details: Mapping[str, Any], unix_ns: int) -> None:
-        """Keep an event for the manifest; the oldest 1000."""
-        if len(self.events) < MAX_EVENTS:
-            self.events.append({"name": name, "t_unix_ns": unix_ns, **details})
+        """Keep an event for the manifest; the latest are left out, and counted."""
+        event = {"name": name, "t_unix_ns": unix_ns, **details}
+        size = len(msgspec.json.encode(event))
+        if self.events_nbytes + size <= EVENTS_NBYTES:
+            self.events.append(event)
+            self.events_nbytes += size
+        else:
+            self.events_left_out += 1
 
     def limits(self) -> dict[str, Any]:
         """Give what capture needs to know of when to end."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from imagemp.counts import Counts
@@ -23,6 +24,8 @@ from .post import Post, Watch
 from .run import Publish, Run
 from .session import Session
 from .workers.orders import Deliver, Speak, Told, Trigger
+
+MAX_PLAN = 49152  # bytes: a worker is told its part in one packet
 
 
 class StartOrder(Struct, frozen=True):
@@ -83,6 +86,10 @@ class Crew:
 
     def check_plan(self, plan: PipelinePlan) -> None:
         """Raise `ConfigError` if a session's plan needs other workers than these."""
+        if len(msgspec.json.encode(plan)) > MAX_PLAN:
+            raise ConfigError(
+                f"pipelines.{self.plan.name}", f"is larger than {MAX_PLAN} bytes"
+            )
         wanted = {w.name: w.kind for w in plan.workers}
         if wanted != {post.name: post.kind for post in self.posts.values()}:
             raise ConfigError(

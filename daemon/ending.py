@@ -13,6 +13,7 @@ from .workers.orders import Discard, Ended, Finalise, LetGo, Stop
 
 log = logging.getLogger(__name__)
 STOP_S = 2.0  # what a camera gets to stop, or two of its periods
+FINALISE_S = 30.0  # for the manifest to be written
 STALLED_S = 10.0  # without a frame written, draining has failed
 
 
@@ -88,6 +89,8 @@ class Ending:
             facts.fail("E_INTERNAL", problem, "see the log")
             self.stop()
         self.has_drained(post.name)
+        if is_encoder and facts.stage is Stage.FINALISING:
+            self.conclude()
 
     # -- draining
 
@@ -155,6 +158,7 @@ class Ending:
         facts.counts = close_law(facts, run.totals())
         for broken in facts.counts.broken():
             log.error("%s: accounts do not close: %s", facts.id, broken)
+        run.timers.set("finalise", FINALISE_S, self._finalise_hangs)
         encoder = self._encoder()
         if encoder is None or encoder.name in facts.given_up:
             self.conclude()
@@ -163,14 +167,22 @@ class Ending:
         else:
             self.conclude()
 
+    def _finalise_hangs(self) -> None:
+        facts = self._run.facts
+        log.error("%s: the manifest is not written after %d s", facts.id, FINALISE_S)
+        facts.fail("E_DISK", f"{facts.plan.name}: the disk does not answer")
+        self.conclude()
+
     def write_manifest(self, post: Post) -> None:
         """Have the encoder write run.json and close its files."""
         facts = self._run.facts
+        missing = facts.events_left_out
+        left_out = [{"name": "events_left_out", "n": missing}] if missing else []
         order = Finalise(
             "incomplete" if facts.problem else "complete",
             time.time_ns(),
             msgspec.to_builtins(facts.counts),
-            facts.events,
+            [*facts.events, *left_out],
             facts.clock,
         )
         if post.kind == "encoder":

@@ -83,7 +83,6 @@ class Encoder(Consumer):
         self.recording: Recording | None = None
         self.inline = InlineCallbacks(self.tell)
         self._resumed = self._is_orphan = False
-        self._counts: dict[str, Any] = {}  # of the process before, if resumed
         self._failure = ""  # the cause all further frames are skipped under
         self._fps = 0.0
 
@@ -93,7 +92,6 @@ class Encoder(Consumer):
         self._let_go()
         self.plan = plan = msgspec.convert(order.config, EncoderPlan)
         self._failure, self._resumed = "", order.resume
-        self._counts = order.counts
         self.inline.load(plan.callbacks, plan.input)
         if order.resume:
             self._resume(plan, order)
@@ -216,9 +214,10 @@ class Encoder(Consumer):
         self.folder = SessionFolder.open(path)
         self.manifest = read_manifest(path)
         self.skipped.update(order.counts.get("skipped", {}))
-        self.handled = sum(self.skipped.values())
+        self.handled = order.counts.get("handled", 0)
         if self.manifest.spec is not None:
             self._start_recording(self.manifest.spec)
+        self.inline.resume(self.handled, order.counts)
 
     def _start_recording(self, spec: FrameSpec) -> None:
         assert self.plan is not None
@@ -240,7 +239,6 @@ class Encoder(Consumer):
         self.recording = make(self.folder.path, plan)
         if self._resumed:
             self._take_over(self.recording)
-            self.inline.resume(self.handled, self._counts)
 
     def _take_over(self, recording: Recording) -> None:
         """Count what the process before has recorded, and nothing twice."""
