@@ -16,13 +16,11 @@ from imagemp.errors import ControlError, ImagempError, RingError
 from .crew import Crew, StartOrder
 from .pipeline import plan_pipeline
 from .post import Post
-from .session import Session
+from .replies import Result, begun, firsts, problem, results, session_id_of, sessions_of
 from .workers.orders import Answer, Asked
 
 log = logging.getLogger(__name__)
 REMEMBERED = 256  # starts whose `idem` may come again
-
-Result = dict[str, Any]
 
 
 class Daemon(Protocol):
@@ -128,16 +126,16 @@ class Requests:
         crews = self._busy(params.pipelines, params.session, "stop")
         for crew in crews:
             crew.stop(now=params.now)
-        return await _results(_sessions(crews))
+        return await results(sessions_of(crews))
 
     async def do_session_wait(
         self, params: messages.SessionWait, _asked: Asked
     ) -> Result:
         """Answer when sessions are done, or have their first frame."""
-        sessions = _sessions(self._waited_for(params))
+        sessions = sessions_of(self._waited_for(params))
         if params.until == "first":
-            return await _firsts(sessions)
-        return await _results(sessions)
+            return await firsts(sessions)
+        return await results(sessions)
 
     async def do_trigger(self, params: messages.Trigger, _asked: Asked) -> Result:
         """Have frames taken now."""
@@ -231,8 +229,8 @@ class Requests:
         sessions = [crew.start(order) for crew, order in both]
         self._daemon.time_reports()
         if params.wait == "first":
-            return await _firsts(sessions)
-        return await _results(sessions) if params.wait == "done" else _begun(sessions)
+            return await firsts(sessions)
+        return await results(sessions) if params.wait == "done" else begun(sessions)
 
     def _crews(self, names: list[str]) -> list[Crew]:
         crews = self._daemon.crews
@@ -246,7 +244,11 @@ class Requests:
 
     def _busy(self, names: list[str], session: str | None, what: str) -> list[Crew]:
         crews = self._crews(names)
-        busy = [crew for crew in crews if crew.is_busy and session in (None, _id(crew))]
+        busy = [
+            crew
+            for crew in crews
+            if crew.is_busy and session in (None, session_id_of(crew))
+        ]
         if not busy or (names and len(busy) != len(crews)):
             idle = (
                 ", ".join(c.plan.name for c in crews if c not in busy) or "no pipeline"
@@ -259,48 +261,7 @@ class Requests:
         crews = self._crews(params.pipelines)
         if params.session is None:
             return self._busy(params.pipelines, None, "wait")
-        known = [c for c in crews if _id(c) == params.session]
+        known = [c for c in crews if session_id_of(c) == params.session]
         if not known:
             raise ControlError("E_NOT_RUNNING", f"wait: no session {params.session!r}")
         return known
-
-
-async def _firsts(sessions: list[Session]) -> Result:
-    await asyncio.gather(*(asyncio.shield(s.run.first) for s in sessions))
-    return _begun(sessions)
-
-
-async def _results(sessions: list[Session]) -> Result:
-    over = await asyncio.gather(*(asyncio.shield(s.run.done) for s in sessions))
-    counts = [msgspec.to_builtins(facts.counts) for facts in over]
-    told = [facts.result() for facts in over]
-    return {"sessions": [r | {"counts": c} for r, c in zip(told, counts, strict=True)]}
-
-
-def _begun(sessions: list[Session]) -> Result:
-    begun = [s.facts for s in sessions]
-    return {
-        "sessions": [
-            {"session": f.id, "pipeline": f.plan.name, "dir": f.dir} for f in begun
-        ]
-    }
-
-
-def _sessions(crews: list[Crew]) -> list[Session]:
-    return [crew.session for crew in crews if crew.session is not None]
-
-
-def problem(error: ImagempError) -> dict[str, Any]:
-    """Give an error as the wire has it."""
-    code = error.code if error.code in messages.CODES else "E_CONFIG"
-    retryable = isinstance(error, ControlError) and error.retryable
-    return {
-        "code": code,
-        "message": str(error),
-        "hint": error.hint,
-        "retryable": retryable,
-    }
-
-
-def _id(crew: Crew) -> str | None:
-    return crew.session.facts.id if crew.session is not None else None

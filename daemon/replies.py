@@ -1,0 +1,60 @@
+"""What clients are answered: sessions as the wire has them."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from imagemp import messages
+from imagemp.errors import ControlError, ImagempError
+
+from .crew import Crew
+from .session import Session
+
+Result = dict[str, Any]
+
+
+async def firsts(sessions: list[Session]) -> Result:
+    """Answer when each has its first frame, or is armed."""
+    await asyncio.gather(*(asyncio.shield(s.run.first) for s in sessions))
+    return begun(sessions)
+
+
+async def results(sessions: list[Session]) -> Result:
+    """Answer when each is over: how it went, and where its frames are."""
+    over = await asyncio.gather(*(asyncio.shield(s.run.done) for s in sessions))
+    counts = [msgspec.to_builtins(facts.counts) for facts in over]
+    told = [facts.result() for facts in over]
+    return {"sessions": [r | {"counts": c} for r, c in zip(told, counts, strict=True)]}
+
+
+def begun(sessions: list[Session]) -> Result:
+    """Say which sessions have begun."""
+    begun = [s.facts for s in sessions]
+    return {
+        "sessions": [
+            {"session": f.id, "pipeline": f.plan.name, "dir": f.dir} for f in begun
+        ]
+    }
+
+
+def sessions_of(crews: list[Crew]) -> list[Session]:
+    """Give the session of each crew that has, or had, one."""
+    return [crew.session for crew in crews if crew.session is not None]
+
+
+def problem(error: ImagempError) -> dict[str, Any]:
+    """Give an error as the wire has it."""
+    code = error.code if error.code in messages.CODES else "E_CONFIG"
+    retryable = isinstance(error, ControlError) and error.retryable
+    return {
+        "code": code,
+        "message": str(error),
+        "hint": error.hint,
+        "retryable": retryable,
+    }
+
+
+def session_id_of(crew: Crew) -> str | None:
+    """Give the id of the session that is on, or of the last one."""
+    return crew.session.facts.id if crew.session is not None else None
