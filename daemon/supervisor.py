@@ -28,7 +28,7 @@ from .reports import Meter, metrics, status, worker
 from .requests import Requests
 from .sockets import Sockets
 from .timers import Timers
-from .workers.orders import Asked, Forgotten, Listen, Publish, Serve, Told
+from .workers.orders import Asked, Forgotten, Listen, Publish, Serve, Serving, Told
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
@@ -205,11 +205,12 @@ class Supervisor:
                 crew.give_voice(worker_post)
             self._report_on(crew)
         self.publish(STATE, {})
-        self.notifier.ready()
 
     def _gateway_told(self, _post: Post, told: Told, fds: list[int]) -> None:
         close_all(fds)
-        if isinstance(told, Asked):
+        if isinstance(told, Serving):
+            self.notifier.ready()
+        elif isinstance(told, Asked):
             self.requests.ask(told)
         elif isinstance(told, Forgotten):
             self.requests.forget(told.token)

@@ -8,6 +8,7 @@ leave a reader's successor asleep with frames waiting.
 import logging
 import select
 import time
+import traceback
 from typing import ClassVar
 
 import msgspec
@@ -86,6 +87,10 @@ class Capture(Worker):
         except ImagempError as error:
             self._close()
             self.tell(Failed(order.session, error.code, str(error), error.hint))
+        except Exception as error:  # the user's source may raise anything
+            log.exception("source cannot be opened")
+            self._close()
+            self.tell(Failed(order.session, SourceError.code, raised(error)))
 
     def on_attach(self, order: Attach, fds: list[int]) -> None:
         self.output.attach(order, fds)
@@ -294,6 +299,13 @@ class Capture(Worker):
         if self.source is not None:
             self.source.close()
             self.source = None
+
+
+def raised(error: Exception) -> str:
+    """Say what was raised, and where."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{place.filename}, line {place.lineno}"
+    return f"source: raised {type(error).__name__}: {error} (in {where})"
 
 
 def boottime_ns() -> int:

@@ -27,7 +27,7 @@ from .base import Worker
 from .board import Board
 from .bounds import bounded, limit_memory, raise_file_limit
 from .limits import Pending, Rates, Refusal, Waiting, check
-from .orders import Answer, Asked, Forgotten, Listen, Publish, Serve
+from .orders import Answer, Asked, Forgotten, Listen, Publish, Serve, Serving
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ class Gateway(Worker):
         ):
             sock.set(zmq.USE_FD, fd)  # zmq closes it, and leaves the path alone
             sock.bind(f"ipc://{path}")
+        self.tell(Serving())
         log.info("gateway: serves %s", order.control)
 
     def on_answer(self, answer: Answer, _fds: list[int]) -> None:

@@ -265,6 +265,10 @@ class Event(Told, frozen=True):
     details: dict[str, Any] = field(default_factory=dict)
 
 
+class Serving(Told, frozen=True):
+    """The gateway's sockets are bound: clients are answered."""
+
+
 class Asked(Told, frozen=True):
     """A client's request, checked; the gateway waits for its Answer."""
 
@@ -300,6 +304,7 @@ ToSupervisor = (
     | Failed
     | Report
     | Event
+    | Serving
     | Asked
     | Forgotten
 )

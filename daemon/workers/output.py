@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from imagemp.config.machine import Memory
 from imagemp.errors import RingError
 from imagemp.frames import FrameLayout, fields_dtype
 from imagemp.link import close_all
@@ -66,7 +67,9 @@ class Output:
             fields_dtype(spec.fields).itemsize,
             plan.overflow if overflow else "none",
         )
-        segment = Segment.create(geometry, _made(plan.overflow_dir))
+        folder = _made(plan.overflow_dir)
+        _check_room(geometry, folder)
+        segment = Segment.create(geometry, folder)
         self.writer = Writer(
             segment,
             frames,
@@ -129,6 +132,27 @@ def _made(folder: str) -> Path | None:
             'choose another, or set overflow = "memory"',
         ) from error
     return path
+
+
+def _check_room(geometry: Geometry, folder: Path | None) -> None:
+    """Refuse what the kernel would kill for, or fill the disk with, to find out."""
+    free = Memory.here().available
+    if geometry.memory_nbytes > free:
+        key = "slots" if geometry.ram_end > free else "overflow_size"
+        raise RingError(
+            f"ring.{key}: {geometry.memory_nbytes >> 20} MiB of memory, "
+            f"{free >> 20} MiB are available",
+            "ask for less, or for smaller frames",
+        )
+    if not geometry.file_nbytes or folder is None:
+        return
+    disk = os.statvfs(folder)
+    if geometry.file_nbytes > (free := disk.f_bavail * disk.f_frsize):
+        raise RingError(
+            f"ring.overflow_size: {geometry.file_nbytes >> 20} MiB in {folder}, "
+            f"{free >> 20} MiB are free",
+            'make room there, ask for less, or set overflow = "memory" or "none"',
+        )
 
 
 def close_extra(fds: tuple[int, ...]) -> None:

@@ -23,6 +23,7 @@ from imagemp.daemon.workers.orders import (
     Publish,
     Ready,
     Serve,
+    Serving,
     Told,
     ToSupervisor,
 )
@@ -61,6 +62,7 @@ class FakeSupervisor:
             Serve(control, telemetry, "run-1", str(self.directory / "imagemp.toml")),
             tuple(door.fileno() for door in self.doors),
         )
+        self.expect(Serving)
 
     def kill_gateway(self) -> None:
         """Kill it as the kernel would."""
