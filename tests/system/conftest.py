@@ -1,0 +1,97 @@
+"""A machine for each test: booted, with imagemp installed, gone afterwards."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .machine import Machine
+from .recipe import TREE, what_install_needs
+from .root import Say, built_root, why_not
+from .service import MEMBER, STRANGER, UNIT, Service
+
+INSTALL_S = 300.0
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+
+Make = Callable[[Machine, str], None]
+
+
+@pytest.fixture(scope="session")
+def built(pytestconfig: pytest.Config) -> Path:
+    """Give the folder of the bare root and the wheels."""
+    if reason := why_not():
+        pytest.skip(reason)
+    return built_root(what_install_needs(), _say_past(pytestconfig))
+
+
+@pytest.fixture(scope="session")
+def binds(built: Path) -> dict[str, Path]:
+    """What a machine sees of this computer: the tree, and wheels for pip."""
+    return {"/src": TREE, "/wheels": built / "wheels"}
+
+
+@pytest.fixture(scope="session")
+def make() -> Make:
+    """Run `make TARGET` in a machine, without a network."""
+
+    def run(machine: Machine, target: str) -> None:
+        done = machine.try_run(
+            *("make", "-C", "/src", target), env=OFFLINE, timeout_s=INSTALL_S
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def installed(
+    built: Path,
+    binds: dict[str, Path],
+    make: Make,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[list[Path]]:
+    """Give the layers of a machine on which `make install` has run."""
+    scratch = tmp_path_factory.mktemp("installed")
+    try:
+        with Machine([built / "root"], scratch, binds) as machine:
+            make(machine, "install")
+            machine.run("useradd", "--groups=imagemp", MEMBER)
+            machine.run("useradd", STRANGER)
+        yield [machine.changes, built / "root"]
+    finally:
+        shutil.rmtree(scratch)
+
+
+@pytest.fixture
+def machine(
+    installed: list[Path], binds: dict[str, Path], tmp_path: Path
+) -> Iterator[Machine]:
+    """Boot a machine of the test's own."""
+    scratch = tmp_path / "machine"
+    try:
+        with Machine(installed, scratch, binds) as booted:
+            yield booted
+            # Shown by pytest if the test has failed.
+            words = (f"--unit={UNIT}", "--output=short-monotonic")
+            sys.stdout.write(booted.try_run("journalctl", *words).stdout)
+    finally:
+        shutil.rmtree(scratch)
+
+
+@pytest.fixture
+def service(machine: Machine) -> Service:
+    """Give the service of the machine; it is not started."""
+    return Service(machine)
+
+
+def _say_past(config: pytest.Config) -> Say:
+    """Show progress at once: the first build takes a minute or two."""
+
+    def say(line: str) -> None:
+        capture = config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            sys.stderr.write(f"\n{line}")
+
+    return say

@@ -1,0 +1,104 @@
+"""imagemp.service from day to day: start, use, reload, stop."""
+
+import pytest
+
+from imagemp.recording.manifest import read_manifest
+
+from .machine import Machine
+from .recordings import intact_frames
+from .service import CONFIG, SMALL, STRANGER, UNIT, Service
+
+pytestmark = pytest.mark.system
+
+
+def test_a_member_of_the_group_records(service: Service) -> None:
+    service.start(SMALL)
+
+    ran = service.imagectl("start", "--duration", "2", "--wait")
+
+    assert ran.returncode == 0, ran.stderr
+    assert intact_frames(service.session()) == pytest.approx(200, abs=2)
+
+
+def test_who_is_not_of_the_group_is_told_so(service: Service) -> None:
+    service.start(SMALL)
+
+    ran = service.imagectl("start", user=STRANGER)
+
+    assert ran.returncode == 4
+    assert "permission" in ran.stderr.lower()
+
+
+def test_the_sockets_are_for_the_group(machine: Machine, service: Service) -> None:
+    service.start(SMALL)
+
+    for name in ("control", "telemetry", "frames"):
+        path = f"/run/imagemp/{name}.sock"
+        assert machine.run("stat", "--format=%a %U:%G", path) == "660 imagemp:imagemp"
+    found = machine.run("stat", "--format=%a %U:%G", "/run/imagemp", "/var/lib/imagemp")
+    assert found == "750 imagemp:imagemp\n750 imagemp:imagemp"
+
+
+def test_a_stop_during_a_session_writes_it_to_the_end(
+    machine: Machine, service: Service
+) -> None:
+    service.start(SMALL)
+    service.begin(50)
+
+    machine.run("systemctl", "stop", UNIT)
+
+    manifest = read_manifest(service.session())
+    assert manifest.state == "complete"
+    counts = manifest.counts
+    assert counts["encoders"]["main"]["recorded"] == counts["published"] >= 50
+    assert intact_frames(service.session()) == counts["published"]
+    assert service.show("Result") == "success"
+
+
+def test_a_restart_ends_the_session_and_serves_again(
+    machine: Machine, service: Service
+) -> None:
+    service.start(SMALL)
+    service.begin(10)
+    before = service.status()["instance"]
+
+    machine.run("systemctl", "restart", UNIT)
+
+    assert service.status()["instance"] != before
+    assert read_manifest(service.session()).state == "complete"
+    assert service.show("NRestarts") == "0"
+
+
+def test_a_reload_takes_the_new_configuration(
+    machine: Machine, service: Service
+) -> None:
+    service.start(SMALL)
+    machine.write(CONFIG, SMALL.replace("cam0", "cam1"))
+
+    machine.run("systemctl", "reload", UNIT)
+
+    machine.wait_for(lambda: [*service.status()["pipelines"]] == ["cam1"], 10.0)
+
+
+def test_a_reload_of_a_bad_configuration_changes_nothing(
+    machine: Machine, service: Service
+) -> None:
+    service.start(SMALL)
+    machine.write(CONFIG, SMALL.replace("fps", "fpss"))
+
+    machine.run("systemctl", "reload", UNIT)
+
+    machine.wait_for(lambda: "not reloaded: pipelines.cam0" in service.journal(), 10.0)
+    assert [*service.status()["pipelines"]] == ["cam0"]
+
+
+def test_a_bad_configuration_fails_once_and_says_why(
+    machine: Machine, service: Service
+) -> None:
+    machine.write(CONFIG, SMALL.replace("fps", "fpss"))
+
+    assert machine.try_run("systemctl", "start", UNIT).returncode != 0
+
+    assert "pipelines.cam0.source.fpss: unknown key" in service.journal()
+    assert service.show("ActiveState") == "failed"
+    assert service.show("NRestarts") == "0"
