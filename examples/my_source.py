@@ -5,10 +5,9 @@ In the configuration:  kind = "/path/to/my_source.py:LineScanner", pixels = 2048
 
 import numpy as np
 
+from imagemp import Field, Frame, FrameSpec
 from imagemp.daemon.sources.base import Grab, Source
 from imagemp.daemon.sources.pace import Pace
-from imagemp.frames import Frame
-from imagemp.spec import Field, FrameSpec
 
 
 class LineScanner(Source):

@@ -6,7 +6,7 @@ restarts.
 
 import sys
 
-from imagemp.client import Telemetry
+from imagemp import Telemetry
 
 with Telemetry(sys.argv[1:] or [""]) as telemetry:
     for topic, body in telemetry:
