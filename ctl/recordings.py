@@ -188,4 +188,6 @@ def _shown(manifest: Mapping[str, Any]) -> Iterable[str]:
         size = format_size(file["bytes"])
         yield f"  file {file['name']}: {file['pages']} pages, {size}"
     for event in manifest.get("events") or ():
-        yield f"  event {event.get('name', '?')}: {event.get('details') or ''}".rstrip()
+        named = {k: v for k, v in event.items() if k not in ("name", "t_unix_ns")}
+        told = " ".join(f"{k}={v}" for k, v in named.items() if v not in ("", None))
+        yield f"  event {event.get('name', '?')} {told}".rstrip()

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from imagemp.counts import CallbackCounts, Counts, EncoderCounts
+from imagemp.counts import CallbackCounts, Counts, EncoderCounts, OutputCounts
 
 from .epochs import Totals
 from .pipeline import SOURCE, PipelinePlan
@@ -133,15 +133,19 @@ def close_law(facts: Facts, rings: Mapping[str, Totals]) -> Counts:
         kind = _kind(facts.plan, worker)
         published = rings[ring].published
         report = facts.reports.get(worker, Report(facts.id))
-        skipped, in_flight = _rest(facts, worker, report, published)
+        left, cause = published - report.handled, facts.given_up.get(worker)
+        skipped, in_flight = _settle(report.skipped, left, cause)
         own = None if ring == SOURCE else published
         if kind == "encoder":
             encoders[worker] = EncoderCounts(
                 report.recorded, report.durable, skipped, in_flight, own
             )
-            callbacks |= _inline(report, published, own)
+            callbacks |= _inline(report, left, cause, own)
         else:
-            callbacks[worker] = CallbackCounts(report.recorded, skipped, in_flight, own)
+            output = _output(rings.get(f"callback:{worker}"))
+            callbacks[worker] = CallbackCounts(
+                report.recorded, skipped, in_flight, own, output
+            )
     return Counts(
         captured=source.captured,
         published=source.published,
@@ -154,6 +158,12 @@ def close_law(facts: Facts, rings: Mapping[str, Totals]) -> Counts:
     )
 
 
+def _output(ring: Totals | None) -> OutputCounts | None:
+    if ring is None or not ring.captured:
+        return None
+    return OutputCounts(ring.captured, ring.published, dict(ring.dropped), ring.staged)
+
+
 def _places(plan: PipelinePlan) -> Iterable[tuple[str, str]]:
     for ring in plan.rings:
         for reader in ring.readers:
@@ -164,28 +174,25 @@ def _kind(plan: PipelinePlan, worker: str) -> str:
     return next(w.kind for w in plan.workers if w.name == worker)
 
 
-def _rest(
-    facts: Facts, worker: str, report: Report, published: int
+def _settle(
+    skipped: Mapping[str, int], left: int, cause: str | None
 ) -> tuple[dict[str, int], int]:
-    """Give what a reader skipped, and what it has not dealt with yet."""
-    skipped, left = dict(report.skipped), published - report.handled
-    cause = facts.given_up.get(worker)
+    """Give what is skipped and what is in flight; all, if it was given up."""
     if cause is None or not left:
-        return skipped, left
-    skipped[cause] = skipped.get(cause, 0) + left
-    return skipped, 0
+        return dict(skipped), left
+    return {**skipped, cause: skipped.get(cause, 0) + left}, 0
 
 
 def _inline(
-    report: Report, published: int, own: int | None
+    report: Report, left: int, cause: str | None, own: int | None
 ) -> dict[str, CallbackCounts]:
     """Give the lines of the callbacks that run inside an encoder."""
+    undrained = report.skipped.get("undrained", 0)  # by the encoder, unseen by them
     lines = {}
     for name, numbers in report.numbers.get("callbacks", {}).items():
         delivered = numbers["delivered"]
-        missing = report.handled - delivered
-        skipped = {"callback_error": missing} if missing else {}
-        lines[name] = CallbackCounts(
-            delivered, skipped, published - report.handled, own
-        )
+        failed = report.handled - undrained - delivered
+        known = {"callback_error": failed, "undrained": undrained}
+        skipped, in_flight = _settle({k: n for k, n in known.items() if n}, left, cause)
+        lines[name] = CallbackCounts(delivered, skipped, in_flight, own)
     return lines

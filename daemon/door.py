@@ -5,11 +5,15 @@ the rings of each session. Closing it, or dying, gives back all it held.
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 
 import msgspec
@@ -32,6 +36,8 @@ log = logging.getLogger(__name__)
 MAX_GUESTS = 64
 MAX_GUESTS_OF_ONE = 16  # of one user, root apart
 ASK_S = 2.0
+PAUSE_S = 1.0  # when we are out of descriptors
+MAX_UNREAD = 16384  # as the kernel counts, 1 to 2 KiB a packet: some five sessions
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 Admit = Callable[["Guest"], None]
@@ -65,14 +71,38 @@ class Guest:
         )
 
     def send(self, order: Order, fds: Sequence[int] = ()) -> None:
-        """Tell it something; who does not listen is gone."""
+        """Tell it something; who does not listen is gone.
+
+        What it has not read holds descriptors, and so the rings of past sessions.
+        """
+        if self.is_gone:
+            return
+        packet = msgspec.json.encode(order)
         try:
-            if not pass_packet(self.sock, msgspec.json.encode(order), fds):
-                self.is_gone = True
-        except LinkClosedError:
+            is_told = self._unread() < MAX_UNREAD
+            is_told = is_told and pass_packet(self.sock, packet, fds)
+        except OSError:  # LinkClosedError is one
+            is_told = False
+        if not is_told:  # its end of stream is noticed by the loop
             self.is_gone = True
-        if self.is_gone:  # its end of stream is noticed by the loop
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Hang up; what it was told reaches it.
+
+        Closing with a packet unread would be ECONNRESET to it, before our refusal.
+        """
+        self.is_gone = True
+        with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+            while self.sock.recv(1):
+                pass
+        self.sock.close()
+
+    def _unread(self) -> int:
+        size = fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(size, sys.byteorder)
 
 
 class Door:
@@ -96,8 +126,9 @@ class Door:
         self._decoder: msgspec.json.Decoder[FromOutside]
         self._decoder = msgspec.json.Decoder(FromOutside)
         self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
         listening.setblocking(False)
-        self._loop.add_reader(listening, self._accept)
+        self._listen()
 
     @property
     def guests(self) -> list[Guest]:
@@ -107,18 +138,28 @@ class Door:
     def close(self) -> None:
         """Let nobody in any more, and send everybody home."""
         self._loop.remove_reader(self._listening)
+        if self._pause is not None:
+            self._pause.cancel()
         for guest in list(self._guests.values()):
             self._leave(guest)
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._listening, self._accept)
 
     def _accept(self) -> None:
         try:
             sock, _ = self._listening.accept()
-        except OSError:  # it has gone again, or we are out of descriptors
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # it has gone again
+        except OSError as error:  # it would be readable all the time
+            log.error("frames.sock: %s", error.strerror)
+            self._loop.remove_reader(self._listening)
+            self._pause = self._loop.call_later(PAUSE_S, self._listen)
             return
         guest = Guest(next(self._numbers), sock)
         if (why := self._full_for(guest)) is not None:
             self._refuse(guest, ControlError("E_BUSY", why))
-            sock.close()
+            guest.close()
             return
         fd = sock.fileno()
         self._guests[fd] = guest
@@ -176,5 +217,4 @@ class Door:
             timer.cancel()
         if guest.ask is not None:
             self._dismiss(guest)
-        guest.is_gone = True
-        guest.sock.close()
+        guest.close()

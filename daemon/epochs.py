@@ -38,10 +38,17 @@ class Totals:
 
 @dataclass(slots=True)
 class Place:
-    """A reader's seat in one epoch, and the counters it has had there."""
+    """A reader's seat in one epoch, and the counters it has had there.
+
+    Attributes:
+        number: Never given again.
+        cell: The index of its `released` word; given again when the place is gone.
+        sets: Oldest first; more than one while the producer has yet to move on.
+    """
 
     number: int
     reader: ReaderPlan
+    cell: int
     sets: list[tuple[int, ...]] = field(default_factory=list)
     drained: int = 0
     has_left: bool = False
@@ -50,11 +57,6 @@ class Place:
     def is_kept(self) -> bool:
         """Whether a successor goes on where a dead reader was."""
         return self.reader.policy == "every" and not self.reader.evictable
-
-    @property
-    def cell(self) -> int:
-        """The index of its `released` word."""
-        return self.number % layout.READER_CELLS
 
     def drain(self) -> int:
         """Read every `done` of a dead epoch; give how many frames in all."""
@@ -94,6 +96,11 @@ class Epoch:
         wanted_not, late = cells[layout.NOT_WANTED], cells[layout.LATE]
         return Totals(captured, published, staged, dropped, missed, wanted_not, late)
 
+    def free_cell(self) -> int:
+        """Give the index of a `released` word that no place has."""
+        taken = {place.cell for place in self.places.values()}
+        return next(cell for cell in range(layout.READER_CELLS) if cell not in taken)
+
     def base(self, place: Place) -> int:
         """Where a kept reader of a dead epoch stands."""
         if not place.is_kept:
@@ -117,5 +124,6 @@ def new_counters(n: int) -> tuple[int, ...]:
 
 
 def close_fds(fds: Sequence[int]) -> None:
+    """Close each of them."""
     for fd in fds:
         os.close(fd)

@@ -102,7 +102,6 @@ class Post:
         if self.child is not None:
             self.kill()
         else:
-            self._cancel()
             self._spawn()
 
     async def leave(self) -> None:
@@ -111,14 +110,16 @@ class Post:
         if self.child is None:
             self.state = State.STOPPED
             return
-        self.state = State.STOPPING
-        self._gone = self._loop.create_future()
-        self.child.leave()
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+            self.state = State.STOPPING
+            self.child.leave()
         self._later(LEAVE_S, self.kill)
-        await self._gone
+        await asyncio.shield(self._gone)
 
     def _spawn(self) -> None:
-        self.state = State.STARTING
+        self._cancel()
+        self.state, self._gone = State.STARTING, None
         self.child = Child(self.kind, self._told, self._exited)
 
     def _told(self, child: Child, told: Told, fds: list[int]) -> None:
@@ -134,10 +135,9 @@ class Post:
     def _exited(self, child: Child, code: int) -> None:
         self._cancel()
         self.child = None
-        if self.state in (State.STOPPING, State.STUCK):
+        if self._gone is not None:
             self.state = State.STOPPED
-            if self._gone is not None and not self._gone.done():
-                self._gone.set_result(None)
+            self._has_gone()
             return
         now = time.monotonic()
         delay = self.restarts.failed(now, now - child.started, random.random())  # noqa: S311
@@ -154,6 +154,9 @@ class Post:
         """SIGKILL had no effect: the process hangs in the kernel."""
         log.error("%s: pid %s cannot be killed; reboot needed", self.name, self.pid)
         self.state = State.STUCK
+        self._has_gone()
+
+    def _has_gone(self) -> None:
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from .pipeline import SOURCE
 from .post import Post
 from .session import Session
 
+TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")  # millidegrees
+THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # of a Pi
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -65,10 +68,13 @@ def metrics(crew: Crew, session: Session, meter: Meter) -> dict[str, Any]:
         **use(crew),
         "workers": [worker(post, meter) for post in crew.posts.values()],
         "encoders": _encoders(session, meter),
+        "callbacks": _callbacks(session),
+        "disk": _disk(session, meter),
         "lag_ms": _lags(session),
         "elapsed_s": _elapsed_s(facts.t_first_ns),
         "duration_s": facts.duration_s,
         "frames": facts.frames,
+        **machine(),
     }
 
 
@@ -155,6 +161,36 @@ def _elapsed_s(t_first_ns: int) -> float:
         return 0.0
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     return round(max(0, now - t_first_ns) / 1e9, 3)
+
+
+def machine() -> dict[str, Any]:
+    """Give the temperature in degrees, and a Pi's throttling flags, where told."""
+    told: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        told["temperature_c"] = int(TEMPERATURE.read_text()) / 1000
+    with suppress(OSError, ValueError):
+        told["throttled"] = int(THROTTLED.read_text(), 16)
+    return told
+
+
+def _callbacks(session: Session) -> dict[str, Any]:
+    """Say of each callback how many of its messages went out, and did not."""
+    told = {}
+    for name, report in session.facts.reports.items():
+        inside = report.numbers.get("callbacks", {})
+        for callback, numbers in (inside or {name: report.numbers}).items():
+            if "sent" in numbers:
+                told[callback] = {k: numbers[k] for k in ("sent", "unsent")}
+    return told
+
+
+def _disk(session: Session, meter: Meter) -> dict[str, Any]:
+    """Say how much is free where the recording goes, and for how long."""
+    for name, report in session.facts.reports.items():
+        if (free := report.numbers.get("disk_free")) is not None:
+            rate = meter.mb_s.get(name, 0.0) * 1e6
+            return {"free": free, "seconds_left": round(free / rate) if rate else None}
+    return {}
 
 
 def _encoders(session: Session, meter: Meter) -> dict[str, Any]:

@@ -7,6 +7,7 @@ FIRST_S = 0.25
 CAP_S = 30.0
 JITTER = 0.2
 STABLE_S = 10.0
+MOST_DOUBLED = 10  # beyond the cap; a camera may fail all night
 TOO_MANY = 5
 WITHIN_S = 60.0
 
@@ -33,7 +34,7 @@ class Restarts:
         """
         self._row = 0 if lived_s >= STABLE_S else self._row
         delay = min(CAP_S, FIRST_S * 2.0**self._row)
-        self._row += 1
+        self._row = min(self._row + 1, MOST_DOUBLED)
         self.total += 1
         self._recent.append(now)
         return delay * (1 + JITTER * (2 * chance - 1))

@@ -65,13 +65,13 @@ class RingKeeper:
     def made(self, made: RingMade, fds: list[int]) -> None:
         """The producer has a new ring; nobody is attached yet."""
         self.epochs.append(Epoch(made, fds))
+        self._sweep()
 
     def go(self) -> None:
         """Attach every reader, then let the producer start: it misses no frame."""
         self.epochs[-1].is_open = True
         for reader in self._readers.values():
-            if reader.worker not in self.epochs[-1].places:  # came after the ring
-                self._attach(reader)
+            self._attach(reader)
         self._send(self.plan.producer, Start(), ())
 
     def ended(self, index: int) -> None:
@@ -79,31 +79,24 @@ class RingKeeper:
         self.is_over = True
         if (epoch := self.live) is not None:
             epoch.end = index
-            self._tell_end(epoch)
-        else:  # it never made a ring
-            for worker in self._readers:
-                self._send(worker, End(0, index), ())
+        self._tell_end()
 
     def producer_died(self, *, last: bool) -> None:
         """Its process is gone: what it published is what there is."""
         self.is_over = self.is_over or last
         epoch = self.live
         if epoch is None:
-            if last and not self.epochs:
-                self.ended(0)
+            if last:
+                self._tell_end()
             return
         totals = epoch.totals()
         epoch.is_dead, epoch.lost = True, totals.staged
         epoch.end = epoch.header.cells[layout.PUBLISHED]
-        self._tell_end(epoch)
+        self._tell_end()
 
     def give_up(self) -> None:
         """The producer will not come back: the stream ends where its epoch did."""
-        self.is_over = True
-        if self.epochs:
-            self._tell_end(self.epochs[-1])
-        else:
-            self.ended(0)
+        self.producer_died(last=True)
 
     def reader_died(self, worker: str) -> None:
         """A place is kept for a reader that may miss nothing; others lose theirs."""
@@ -111,6 +104,7 @@ class RingKeeper:
             place = epoch.places.get(worker)
             if place is not None and not place.is_kept:
                 self._forget(epoch, place)
+        self._sweep()
 
     def reader_gone(self, worker: str) -> None:
         """The reader will not come back: its frames are nobody's."""
@@ -118,40 +112,38 @@ class RingKeeper:
         for epoch in self.epochs:
             if (place := epoch.places.get(worker)) is not None:
                 self._forget(epoch, place)
+        self._sweep()
 
     def join(self, reader: ReaderPlan) -> None:
-        """A reader from outside comes, before the first frame or in mid-session."""
+        """A reader from outside comes, at any time, or was evicted and asks again."""
         self._readers[reader.worker] = reader
-        if (epoch := self.live) is not None and epoch.is_open and epoch.end is None:
-            self._attach(reader)
+        self._seat(reader)
 
     def reader_back(self, worker: str) -> None:
         """A reader's new process: it gets all that the old one had not finished."""
         reader = self._readers.get(worker)
         if reader is None:
             return
+        self.reader_died(worker)  # an epoch may have begun while it was dead
         for epoch in self.epochs:
             place = epoch.places.get(worker)
-            if place is None:
-                if epoch is self.live:
-                    self._attach(reader)
-            elif not place.has_left:
+            if place is not None and not place.has_left:
                 self._succeed(epoch, place)
-        if self.is_over and not self.epochs:
-            self._send(worker, End(0, 0), ())
+        self._seat(reader)
 
     def evicted(self, number: int) -> str | None:
-        """A reader stood in the way: ours is attached anew; say who it was."""
+        """A reader stood in the way: ours is attached anew; say who it was.
+
+        One from outside has to ask for that, or waits for the next epoch.
+        """
         if (epoch := self.live) is None:
             return None
         for place in list(epoch.places.values()):
             if place.number == number:
                 place.close()
                 del epoch.places[place.reader.worker]
-                if place.reader.is_outside:
-                    del self._readers[place.reader.worker]
-                else:
-                    self._attach(place.reader)
+                if not place.reader.is_outside:
+                    self._seat(place.reader)
                 return place.reader.worker
         return None
 
@@ -161,23 +153,18 @@ class RingKeeper:
         return next((p.reader.worker for p in places if p.number == number), None)
 
     def adopted(self, number: int) -> None:
-        """The producer uses the successor's counters: close the ones before."""
+        """The producer has moved on to the next counters: close the ones before."""
         for epoch in self.epochs:
             for place in epoch.places.values():
-                if place.number == number:
-                    for counters in place.sets[:-1]:
-                        close_fds(counters)
-                    place.sets = place.sets[-1:]
+                if place.number == number and len(place.sets) > 1:
+                    close_fds(place.sets.pop(0))
 
     def left(self, worker: str, number: int) -> None:
         """A reader has finished an epoch; its memory goes when all have."""
-        for epoch in self.epochs[:-1]:
+        for epoch in self.epochs:
             if epoch.number == number and worker in epoch.places:
                 epoch.places[worker].has_left = True
-                if all(place.has_left for place in epoch.places.values()):
-                    self._past.add(epoch.totals())
-                    epoch.close()
-                    self.epochs.remove(epoch)
+        self._sweep()
 
     def totals(self) -> Totals:
         """What all epochs have seen, of one instant."""
@@ -188,16 +175,27 @@ class RingKeeper:
         return sum_
 
     def close(self) -> None:
-        """Let go of every epoch. May be called twice."""
+        """Let go of every epoch; the totals stay. May be called twice."""
         for epoch in self.epochs:
+            self._past.add(epoch.totals())
             epoch.close()
         self.epochs = []
 
     # -- steps
 
+    def _seat(self, reader: ReaderPlan) -> None:
+        """Give it a place if frames come; say so if none will."""
+        epoch = self.latest
+        if epoch is not None and reader.worker in epoch.places:
+            return
+        if self.is_over:
+            self._send(reader.worker, self._nothing(), ())
+        elif epoch is not None and epoch is self.live and epoch.is_open:
+            self._attach(reader)
+
     def _attach(self, reader: ReaderPlan) -> None:
         epoch = self.epochs[-1]
-        place = Place(next(self._numbers), reader)
+        place = Place(next(self._numbers), reader, epoch.free_cell())
         epoch.places[reader.worker] = place
         counters = new_counters(3 if reader.evictable else 2)
         place.sets.append(counters)
@@ -212,13 +210,11 @@ class RingKeeper:
         self._enter(epoch, place)
 
     def _succeed(self, epoch: Epoch, place: Place) -> None:
+        counters = new_counters(2)  # in a dead epoch, too: `ready` must be silent
+        place.sets.append(counters)
         if not epoch.is_dead:
-            counters = new_counters(2)
-            place.sets.append(counters)
             self._send(self.plan.producer, Successor(place.number), counters)
         self._enter(epoch, place)
-        if epoch.end is not None:
-            self._send(place.reader.worker, self._end(epoch, place), ())
 
     def _enter(self, epoch: Epoch, place: Place) -> None:
         made = epoch.made
@@ -231,10 +227,23 @@ class RingKeeper:
             len(epoch.fds) > 1,
         )
         self._send(place.reader.worker, enter, (*epoch.fds, *place.sets[-1]))
-
-    def _tell_end(self, epoch: Epoch) -> None:
-        for place in epoch.places.values():
+        if epoch.end is not None:
             self._send(place.reader.worker, self._end(epoch, place), ())
+
+    def _tell_end(self) -> None:
+        epoch = self.latest
+        for worker in self._readers:
+            if epoch is not None and (place := epoch.places.get(worker)) is not None:
+                self._send(worker, self._end(epoch, place), ())
+            elif self.is_over:
+                self._send(worker, self._nothing(), ())
+
+    def _nothing(self) -> End:
+        """Give the end for a reader that has no place in the last epoch."""
+        epoch = self.latest
+        if epoch is None or epoch.end is None:
+            return End(0, 0)
+        return End(epoch.number, epoch.end, epoch.end)
 
     def _end(self, epoch: Epoch, place: Place) -> End:
         assert epoch.end is not None
@@ -247,3 +256,12 @@ class RingKeeper:
             self._send(self.plan.producer, Gone(place.number), ())
         place.close()
         del epoch.places[place.reader.worker]
+
+    def _sweep(self) -> None:
+        """Let go of each dead epoch that no successor of a reader will enter."""
+        for epoch in self.epochs[:-1]:
+            kept = (place for place in epoch.places.values() if place.is_kept)
+            if epoch.is_dead and all(place.has_left for place in kept):
+                self._past.add(epoch.totals())
+                epoch.close()
+                self.epochs.remove(epoch)

@@ -12,7 +12,7 @@ from imagemp.link import close_all
 from .accounts import Stage
 from .briefing import clock_pair, open_order, prepare_order
 from .ending import Ending
-from .pipeline import SOURCE
+from .pipeline import CAPTURE, SOURCE
 from .post import Post, State
 from .rings import RingKeeper
 from .run import Run
@@ -86,6 +86,8 @@ class Session:
             if ring.plan.producer == post.name:
                 self._producer_died(ring)
             ring.reader_died(post.name)
+        if post.name == CAPTURE:
+            self.ending.has_drained(post.name)  # it may be the last to be waited for
         if post.state is State.FATAL:
             self.ending.give_up_on(post)
 

@@ -40,26 +40,52 @@ class Sockets:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory, self._lock = directory, -1
+        self._listening: list[socket.socket] = []
         try:
             make_runtime_dir(directory)
             self._lock = _lock(directory)
-            self.control = _listen(control_socket(directory), socket.SOCK_STREAM)
-            self.telemetry = _listen(telemetry_socket(directory), socket.SOCK_STREAM)
-            self.frames = _listen(frames_socket(directory), socket.SOCK_SEQPACKET)
+            self.control = self._listen(control_socket(directory))
+            self.telemetry = self._listen(telemetry_socket(directory))
+            self.frames = self._listen(frames_socket(directory), socket.SOCK_SEQPACKET)
         except OSError as error:
+            self.close()
             raise ImagempError(
                 f"runtime_dir: {directory}: {error.strerror}",
                 "choose another with --runtime-dir",
             ) from error
+        except ImagempError:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Close and remove the sockets, then let go of the lock."""
-        for listening in (self.control, self.telemetry, self.frames):
-            path = Path(listening.getsockname())
+        """Close and remove the sockets, then let go of the lock.
+
+        May be called twice.
+        """
+        for listening in self._listening:
+            path = listening.getsockname()
             listening.close()
-            path.unlink(missing_ok=True)
-        os.close(self._lock)
+            if path:  # it is bound
+                Path(path).unlink(missing_ok=True)
+        self._listening = []
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _listen(
+        self, path: Path, kind: socket.SocketKind = socket.SOCK_STREAM
+    ) -> socket.socket:
+        path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, kind)
+        self._listening.append(listening)
+        before = os.umask(0o117)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(before)
+        listening.listen(BACKLOG)
+        return listening
 
 
 def _lock(directory: Path) -> int:
@@ -77,15 +103,3 @@ def _lock(directory: Path) -> int:
     os.ftruncate(fd, 0)
     os.write(fd, f"{os.getpid()}\n".encode())
     return fd
-
-
-def _listen(path: Path, kind: int) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, kind)
-    before = os.umask(0o117)
-    try:
-        listening.bind(str(path))
-    finally:
-        os.umask(before)
-    listening.listen(BACKLOG)
-    return listening

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .callback import Callback as Callback
+    from .camera import CameraReceiver as CameraReceiver
     from .client import Control as Control
     from .client import Telemetry as Telemetry
     from .frames import Frame as Frame
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Callback": "callback",
+    "CameraReceiver": "camera",
     "Control": "client",
     "Field": "spec",
     "Frame": "frames",

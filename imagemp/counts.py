@@ -29,6 +29,22 @@ class EncoderCounts(msgspec.Struct, frozen=True, omit_defaults=True):
     published: int | None = None
 
 
+class OutputCounts(msgspec.Struct, frozen=True):
+    """Where the frames are that a callback returned.
+
+    Attributes:
+        captured: Returned.
+        published: In the callback's own ring, for its readers.
+        dropped: Never published, by cause.
+        staged: On their way through the spill thread.
+    """
+
+    captured: int = 0
+    published: int = 0
+    dropped: dict[str, int] = {}
+    staged: int = 0
+
+
 class CallbackCounts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the frames of one callback are.
 
@@ -37,12 +53,14 @@ class CallbackCounts(msgspec.Struct, frozen=True, omit_defaults=True):
         skipped: Not handed over, by cause.
         in_flight: In slots that this reader holds or has yet to take.
         published: What its input published; None: it reads the pipeline's ring.
+        output: The frames it returned; None: it returned none.
     """
 
     delivered: int
     skipped: dict[str, int]
     in_flight: int
     published: int | None = None
+    output: OutputCounts | None = None
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -73,12 +91,8 @@ class Counts(msgspec.Struct, frozen=True):
         return [text for text in self._checked() if text]
 
     def _checked(self) -> Iterator[str]:
-        dropped, missed = _total(self.dropped), _total(self.missed)
-        yield _unequal(
-            "captured",
-            self.captured,
-            {"published": self.published, "dropped": dropped, "staged": self.staged},
-        )
+        missed = _total(self.missed)
+        yield _unequal("captured", self.captured, _ring(self))
         yield _unequal(
             "expected", self.expected, {"captured": self.captured, "missed": missed}
         )
@@ -88,10 +102,23 @@ class Counts(msgspec.Struct, frozen=True):
         for name, callback in self.callbacks.items():
             parts = {"delivered": callback.delivered, **_rest(callback)}
             yield self._reader(f"callback {name}", callback.published, parts)
+            if (output := callback.output) is not None:
+                yield _unequal(
+                    f"callback {name}: returned", output.captured, _ring(output)
+                )
 
     def _reader(self, who: str, published: int | None, parts: Mapping[str, int]) -> str:
         whole = self.published if published is None else published
         return _unequal(f"{who}: published", whole, parts)
+
+
+def _ring(counts: Counts | OutputCounts) -> dict[str, int]:
+    dropped = _total(counts.dropped)
+    return {
+        "published": counts.published,
+        "dropped": dropped,
+        "staged": counts.staged,
+    }
 
 
 def _rest(reader: EncoderCounts | CallbackCounts) -> dict[str, int]:

@@ -60,11 +60,16 @@ class Link(Generic[Incoming]):
 
         Raises:
             LinkClosedError: The peer is gone, and everything it sent was read.
+            msgspec.DecodeError: It is no message that may come in here.
         """
         packet, fds = receive_packet(self.sock)
         if packet is None:
             return None
-        return self._decoder.decode(packet), fds
+        try:
+            return self._decoder.decode(packet), fds
+        except msgspec.DecodeError:
+            close_all(fds)
+            raise
 
     def close(self) -> None:
         """Close; the peer sees the end of the stream. May be called twice."""

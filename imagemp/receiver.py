@@ -10,70 +10,28 @@ a receiver does costs the recording a frame. One that lags too far is evicted.
 
 import asyncio
 import select
-import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from .errors import ControlError, DaemonUnreachableError, Evicted, LinkClosedError
-from .frames import Frame
-from .link import Link, close_all
+from .connection import Connection
+from .errors import ControlError, Evicted, LinkClosedError
+from .link import close_all
 from .paths import frames_socket, runtime_dir
+from .received import ReceivedFrame
 from .ring.feed import Feed
 from .ring.handover import Again, Ask, Begin, End, Enter, Refused, ToOutside
 from .ring.reader import Reader
 from .spec import FrameSpec
-from .wire import unreachable
 
 ADMITTED_S = 5.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 2.0  # until a daemon that went away is back
-
-
-class ReceivedFrame(Frame):
-    """A frame in the ring: its arrays are valid until it is released.
-
-    Attributes:
-        is_whole: After release: whether it stayed untouched while it was in use.
-            None before.
-    """
-
-    __slots__ = ("_reader", "is_whole")
-
-    def __init__(self, frame: Frame, reader: Reader) -> None:
-        super().__init__(frame.planes, frame.info)
-        self._reader = reader
-        self.is_whole: bool | None = None
-
-    def copy(self) -> Frame:
-        """Give a frame for keeping, that is known to be whole.
-
-        Raises:
-            Evicted: It was overwritten meanwhile.
-        """
-        return self._reader.copy(self)
-
-    def release(self) -> bool:
-        """Give it back; whether it was whole to the end. May be called twice."""
-        if self.is_whole is None:
-            try:
-                self._reader.release(self)
-            except Evicted:
-                self.is_whole = False
-            else:
-                self.is_whole = True
-        return self.is_whole
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
+GRANTED_S = 1.0  # for what a dead producer had published
 
 
 class Receiver:
-    """Takes the frames of one pipeline, session after session.
+    """Takes the frames of one pipeline, session after session. For one thread.
 
     Args:
         pipeline: Whose frames.
@@ -100,20 +58,23 @@ class Receiver:
         follow: bool = False,
         directory: str | Path | None = None,
     ) -> None:
-        self._ask = Ask(pipeline, policy, ring)
-        self._path = frames_socket(runtime_dir(directory))
-        self._follow = follow
+        self._policy, self._follow = policy, follow
         self.session, self.evictions = "", 0
         self._feeds: deque[tuple[str, Feed]] = deque()
         self._current: ReceivedFrame | None = None
+        self._connection = Connection(
+            frames_socket(runtime_dir(directory)),
+            Ask(pipeline, policy, ring),
+            comes_back=follow,
+        )
         self._poll = select.epoll()
-        self._inner: tuple[Reader, select.epoll] | None = None
-        self._retry_s: float | None = None
-        self._link: Link[ToOutside] | None = None
+        self._listened = -1
+        self._watched: tuple[Reader, select.epoll] | None = None
         try:
-            self._connect()
+            self._listen()
             self._poll.poll(ADMITTED_S)
             self._serve()
+            self._connection.check()
         except BaseException:
             self.close()
             raise
@@ -131,16 +92,17 @@ class Receiver:
     @property
     def is_over(self) -> bool:
         """Whether no frame will ever come again."""
-        if self._follow:
+        if self._follow and not self._poll.closed:
             return False
-        has_had = bool(self.session)
-        feed = self._feeds[0][1] if self._feeds else None
-        if self._link is None:
-            return feed is None or feed.is_finished
-        return has_had and feed is not None and feed.is_finished
+        if self._feeds:
+            return self._feeds[0][1].is_finished
+        return not self._connection.is_open
 
     def fileno(self) -> int:
-        """Readable when `receive(0)` has something to do: for event loops."""
+        """For event loops: when readable, call `receive(0)` until it gives None.
+
+        A daemon that is away is only looked for when `receive` is called.
+        """
         return self._poll.fileno()
 
     def receive(self, timeout_s: float | None = None) -> ReceivedFrame | None:
@@ -159,9 +121,11 @@ class Receiver:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             self._serve()
-            frame = self._take()
-            if frame is not None or self.is_over:
+            if (frame := self._take()) is not None:
                 return frame
+            if self.is_over:
+                self._connection.close()  # its place is free for another
+                return None
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return None
@@ -172,18 +136,19 @@ class Receiver:
             yield frame
 
     async def __aiter__(self) -> AsyncIterator[ReceivedFrame]:
-        loop = asyncio.get_running_loop()
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
         while True:
             frame = self.receive(0)
             if frame is not None:
                 yield frame
+                await asyncio.sleep(0)  # others have a turn, however far we lag
             elif self.is_over:
                 return
             else:
-                readable = loop.create_future()
-                loop.add_reader(self, readable.set_result, None)
+                readable.clear()
+                loop.add_reader(self, readable.set)
                 try:
-                    await asyncio.wait_for(readable, self._retry_s)
+                    await asyncio.wait_for(readable.wait(), self._connection.retry_s)
                 except TimeoutError:
                     pass  # the daemon is away: look whether it is back
                 finally:
@@ -191,16 +156,12 @@ class Receiver:
 
     def close(self) -> None:
         """Leave; what was held goes back. May be called twice."""
-        self._current = None
+        self._release_current()
+        self._connection.close()
         for _, feed in self._feeds:
             feed.clear()
         self._feeds.clear()
-        if self._link is not None:
-            self._link.close()
-            self._link = None
-        if self._inner is not None:
-            self._inner[1].close()
-            self._inner = None
+        self._watch(None)
         self._poll.close()
 
     def __enter__(self) -> Self:
@@ -213,29 +174,23 @@ class Receiver:
 
     def _take(self) -> ReceivedFrame | None:
         while self._feeds:
-            session, feed = self._feeds[0]
-            self.session = session
+            self.session, feed = self._feeds[0]
             try:
                 frame = feed.take()
             except Evicted:
                 self._attach_again(feed)
-                if self._ask.policy == "every":
+                if self._policy == "every":
                     raise
                 return None
-            self._watch()
+            self._watch(feed.reader)
             if frame is not None and feed.reader is not None:
                 self._current = ReceivedFrame(frame, feed.reader)
                 return self._current
-            if not feed.is_finished or not self._may_go_on:
+            if not (feed.is_finished and self._follow and len(self._feeds) > 1):
                 return None
             feed.clear()
             self._feeds.popleft()
         return None
-
-    @property
-    def _may_go_on(self) -> bool:
-        """Whether the next session's frames are wanted, or are here already."""
-        return self._follow and len(self._feeds) > 1
 
     def _release_current(self) -> None:
         if self._current is not None:
@@ -244,89 +199,72 @@ class Receiver:
 
     def _attach_again(self, feed: Feed) -> None:
         self.evictions += 1
+        self._watch(None)
         feed.leave()
-        self._watch()
-        if self._link is not None:
-            self._link.send(Again())
+        self._connection.send(Again())
 
-    # -- the connection
-
-    def _connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if failed := sock.connect_ex(str(self._path)):
-            sock.close()
-            raise unreachable(self._path, failed)
-        self._link, self._retry_s = Link(sock, ToOutside), None
-        self._link.send(self._ask)
-        self._poll.register(self._link, select.EPOLLIN)
+    # -- the daemon
 
     def _serve(self) -> None:
         """Hear everything the daemon has said."""
-        if self._link is None:
-            self._connect_again()
-        while self._link is not None:
-            try:
-                received = self._link.receive()
-            except LinkClosedError:
-                self._lose_daemon()
-                return
-            if received is None:
-                return
-            self._hear(*received)
+        try:
+            while (received := self._connection.receive()) is not None:
+                self._hear(*received)
+        except LinkClosedError:
+            for _, feed in self._feeds:
+                _end(feed)
+        self._listen()
 
     def _hear(self, message: ToOutside, fds: list[int]) -> None:
-        if isinstance(message, Enter):
+        if isinstance(message, Enter) and self._feeds:
             self._feeds[-1][1].enter(message, fds)
-            self._watch()
             return
         close_all(fds)
         if isinstance(message, Begin):
+            for _, feed in self._feeds:
+                _end(feed)  # an evicted one has not heard of its end
             self._feeds.append((message.session, Feed()))
-        elif isinstance(message, End):
+        elif isinstance(message, End) and self._feeds:
             self._feeds[-1][1].end(message)
         elif isinstance(message, Refused):
             self.close()
             raise ControlError(message.code, message.message, message.hint)
 
-    def _lose_daemon(self) -> None:
-        """The daemon is gone: what it had published is still there."""
-        if self._link is not None:
-            self._link.close()  # nobody shares it: the kernel forgets it in our poll
-            self._link = None
-        self._retry_s = FIRST_RETRY_S if self._follow else None
-        for _, feed in self._feeds:
-            if (published := feed.published()) is not None:
-                feed.end(End(*published))
-
-    def _connect_again(self) -> None:
-        if not self._follow or self._retry_s is None:
-            return
-        try:
-            self._connect()
-        except DaemonUnreachableError:
-            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
-
     # -- waiting
 
     def _wait(self, left_s: float | None) -> None:
-        waits = [s for s in (left_s, self._retry_s) if s is not None]
+        waits = [s for s in (left_s, self._connection.retry_s) if s is not None]
         self._poll.poll(min(waits) if waits else None)
 
-    def _watch(self) -> None:
-        """Wait for the counters of the current epoch as well.
+    def _listen(self) -> None:
+        """Wake for the daemon; the kernel forgets a closed connection by itself."""
+        fd = self._connection.fileno()
+        if fd >= 0 and fd != self._listened:
+            self._poll.register(fd, select.EPOLLIN)
+        self._listened = fd
+
+    def _watch(self, reader: Reader | None) -> None:
+        """Wake for the counters of the current epoch as well.
 
         They are shared with the producer, so that a closed one would stay in our
-        poll for ever: each reader has a poll of its own, that is closed with it.
+        poll for ever: each reader has a poll of its own, that is closed with it. One
+        that is finished may have grants that nobody reads: it would never sleep.
         """
-        reader = self._feeds[0][1].reader if self._feeds else None
-        if self._inner is not None:
-            if self._inner[0] is reader:
+        wanted = reader if reader is not None and not reader.is_finished else None
+        if self._watched is not None:
+            if self._watched[0] is wanted:
                 return
-            self._inner[1].close()
-            self._inner = None
-        if reader is not None:
+            self._watched[1].close()
+            self._watched = None
+        if wanted is not None:
             inner = select.epoll()
-            for fd in reader.filenos():
+            for fd in wanted.filenos():
                 inner.register(fd, select.EPOLLIN)
-            self._inner = reader, inner
+            self._watched = wanted, inner
             self._poll.register(inner, select.EPOLLIN)
+
+
+def _end(feed: Feed) -> None:
+    """No more comes of this session: what was published is what there is."""
+    if not feed.is_finished:
+        feed.outlive(GRANTED_S)

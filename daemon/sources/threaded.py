@@ -4,6 +4,7 @@ Its `grab` runs in a thread that does nothing else; the capture thread waits on
 an eventfd and on `wake`. A grab under way when `wake` came is kept.
 """
 
+import logging
 import os
 import select
 import threading
@@ -14,6 +15,8 @@ from imagemp.spec import FrameSpec
 
 from .base import Grab, Source
 
+log = logging.getLogger(__name__)
+CLOSE_S = 2.0  # what a grab under way gets to return
 _NEVER = -1  # a wake that is never readable
 
 
@@ -27,7 +30,7 @@ class Threaded(Source):
         self._asked: SimpleQueue[bool] = SimpleQueue()
         self._given: SimpleQueue[Grab | Exception | None] = SimpleQueue()
         self._is_given = os.eventfd(0, os.EFD_CLOEXEC)
-        self._under_way = False
+        self._under_way = self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="grab", daemon=True)
 
     def open(self) -> FrameSpec:
@@ -57,15 +60,21 @@ class Threaded(Source):
         self._inner.retrieve(frame)
 
     def close(self) -> None:
-        """Close the inner source; a grab that hangs in C is left behind."""
-        if self._is_given < 0:
+        """Close the inner source; one that hangs in `grab` is left behind.
+
+        OpenCV does not survive being closed by one thread while another grabs.
+        """
+        if self._is_closed:
             return
+        self._is_closed = True
         self._asked.put(False)
-        if not self._under_way and self._thread.is_alive():
-            self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            log.warning("source: hangs in grab, not closed")
+            return
         self._inner.close()
         os.close(self._is_given)
-        self._is_given = -1
 
     def _run(self) -> None:
         while self._asked.get():

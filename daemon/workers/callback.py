@@ -68,7 +68,7 @@ class CallbackWorker(Consumer):
 
     def handle(self, frame: Frame) -> str:
         assert self.code is not None
-        result = self.code.process(frame)
+        result = self.code.process(self.feed.copy(frame))
         if result is not None and self._prepared is not None:
             self._publish(result, frame.info)
         return ""
@@ -77,6 +77,7 @@ class CallbackWorker(Consumer):
         if self.code is not None:
             self.code.close()
         self._end_output()
+        self.feed.clear()  # or the ring would stay until the next session
 
     def extra_files(self) -> list[Any]:
         writer = self.output.writer
@@ -143,7 +144,10 @@ class CallbackWorker(Consumer):
         if writer is None:
             return
         seq = writer.count_grab()
-        if (slot := writer.acquire()) < 0:
+        slot = self.output.slot(self)
+        if self.output.writer is not writer:
+            return  # let go while it waited
+        if slot < 0:
             writer.drop_for_want_of_a_slot()
             return
         target = new_frame(writer, slot, _stamped(info, seq))
@@ -165,7 +169,7 @@ class CallbackWorker(Consumer):
         fps = self.feed.fps
         self.tell(RingMade(order.session, order.epoch, spec.to_plain(), fps), fds)
         close_extra(fds)
-        while not self._is_started and not self.leaving:
+        while not self._is_started and self.output.writer and not self.leaving:
             select.select([self.link], [], [])
             self.serve_link()
 

@@ -56,7 +56,6 @@ class Capture(Worker):
         self.source: Source | None = None
         self.order: Prepare | None = None
         self.wanted = Wanted(Limits(), None)
-        self.plan = RingPlan()
         self.running = False
         self._ending: Ended | None = None
         self._wake = select.epoll()
@@ -119,16 +118,14 @@ class Capture(Worker):
     # -- a session
 
     def _prepare(self, order: Prepare) -> None:
-        self.plan = msgspec.convert(order.ring, RingPlan)
+        plan = msgspec.convert(order.ring, RingPlan)
         schedule = schedule_from(order.schedule) if order.schedule else None
         self.wanted = Wanted(msgspec.convert(order.limits, Limits), schedule)
         source = make_source(order.settings)
         self.source = source if source.interruptible else Threaded(source)
         self.source.first_seq = order.first_seq
         spec = self.source.open()
-        writer, fds = self.output.make(
-            spec, self.plan, order.first_seq, order.first_index
-        )
+        writer, fds = self.output.make(spec, plan, order.first_seq, order.first_index)
         if writer.spill is not None:
             self._wake.register(writer.spill, select.EPOLLIN)
         made = RingMade(
@@ -172,7 +169,10 @@ class Capture(Worker):
 
     def _publish(self, writer: Writer, source: Source, grab: Grab) -> None:
         info = self._describe(writer, grab)
-        if (slot := self._slot(writer)) < 0:
+        slot = self.output.slot(self)
+        if self.output.writer is not writer:
+            return  # let go while it waited
+        if slot < 0:
             writer.drop_for_want_of_a_slot()
         else:
             try:
@@ -221,18 +221,6 @@ class Capture(Worker):
             writer.segment.cells[MISSED + MISS_CAUSES.index(cause)] += missed
         return missed
 
-    def _slot(self, writer: Writer) -> int:
-        """Get a slot; `when_full = "wait"` waits for one, whatever it takes."""
-        slot = writer.acquire()
-        while slot < 0 and self.plan.when_full == "wait" and not self.leaving:
-            poll = select.poll()
-            poll.register(writer, select.POLLIN)
-            poll.register(self.link, select.POLLIN)
-            poll.poll()
-            self.serve_link()
-            slot = writer.acquire()
-        return slot
-
     def _after(self, info: FrameInfo) -> None:
         assert self.order is not None
         if info.seq == self.order.first_seq:
@@ -251,8 +239,9 @@ class Capture(Worker):
         self.running = False
         ending = Ended(self.order.session, self.order.epoch, 0, reason)
         if error is not None:
+            retry = self._may_retry and isinstance(error, SourceError)
             ending = msgspec.structs.replace(
-                ending, message=str(error), hint=error.hint, retry=self._may_retry
+                ending, message=str(error), hint=error.hint, retry=retry
             )
         self._ending = ending
 

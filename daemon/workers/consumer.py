@@ -11,7 +11,7 @@ from typing import Any
 
 from imagemp.errors import Evicted
 from imagemp.frames import Frame
-from imagemp.link import Link
+from imagemp.link import Link, close_all
 from imagemp.ring.feed import Feed
 from imagemp.ring.handover import End, Enter
 from imagemp.spec import FrameSpec
@@ -43,7 +43,7 @@ class Consumer(Worker):
         self.handled = self.recorded = 0
         self.skipped: Counter[str] = Counter()
         self._cadence = Cadence(REPORT_S)
-        self._discarding = self._is_drained = False
+        self._discarding = self._is_drained = self._has_begun = False
         self._lags: deque[int] = deque(maxlen=LAGS)
 
     # -- for the child
@@ -57,7 +57,7 @@ class Consumer(Worker):
         raise NotImplementedError
 
     def begin(self, spec: FrameSpec) -> None:
-        """The first ring of the session is there."""
+        """The first ring that this process sees of the session is there."""
 
     def handle(self, frame: Frame) -> str:
         """Deal with a frame; "" if it was, else the cause it is skipped under."""
@@ -89,7 +89,7 @@ class Consumer(Worker):
         self.handled, self.recorded = 0, 0
         self.skipped.clear()
         self._lags.clear()
-        self._discarding = self._is_drained = False
+        self._discarding = self._is_drained = self._has_begun = False
         try:
             folder = self.open(order)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
@@ -99,9 +99,12 @@ class Consumer(Worker):
             self.tell(Opened(order.session, folder))
 
     def on_enter(self, order: Enter, fds: list[int]) -> None:
-        first = self.feed.reader is None
+        if not self.session:  # it could not begin here
+            close_all(fds)
+            return
         self.feed.enter(order, fds)
-        if first and order.epoch == 0 and self.feed.spec is not None:
+        if not self._has_begun and self.feed.spec is not None:
+            self._has_begun = True
             self.begin(self.feed.spec)
 
     def on_end(self, order: End, _fds: list[int]) -> None:
@@ -172,9 +175,9 @@ class Consumer(Worker):
         for _ in range(BATCH):
             try:
                 frame = self.feed.take()
-                if self.feed.epoch != epoch:
-                    self.tell(LeftEpoch(epoch))
-                    epoch = self.feed.epoch
+                for left in range(epoch, self.feed.epoch):
+                    self.tell(LeftEpoch(left))
+                epoch = self.feed.epoch
                 if frame is None:
                     return
                 self._account(frame)

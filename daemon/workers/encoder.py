@@ -9,19 +9,19 @@ import logging
 import signal
 import time
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from imagemp.errors import DiskError, ImagempError
+from imagemp.errors import DiskError, FrameShapeError, ImagempError
 from imagemp.frames import Frame, spec_of
 from imagemp.link import Link
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import Manifest, read_manifest, write_manifest
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
 from imagemp.recording.writer import Recording
-from imagemp.ring.handover import End
 from imagemp.spec import FrameSpec
 
 from .consumer import Consumer
@@ -40,6 +40,7 @@ from .user_code import CallbackPlan
 
 log = logging.getLogger(__name__)
 STEP_S = 30  # a step of the encoder that takes longer leaves its stack and dies
+ORPHAN_S = 10.0  # for what was published to be granted
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -130,6 +131,8 @@ class Encoder(Consumer):
         numbers: dict[str, Any] = {"callbacks": self.inline.numbers()}
         if self.recording is not None:
             numbers["bytes"] = self.recording.bytes_written
+        if self.folder is not None:
+            numbers["disk_free"] = disk_usage(self.folder.path).free
         return numbers
 
     @property
@@ -145,6 +148,8 @@ class Encoder(Consumer):
         self.tell(Failed(order.session, code, str(error), hint))
 
     def tear_down(self) -> None:
+        if self.leaving:
+            self._abandon()
         self.feed.clear()
         self._let_go()
 
@@ -155,6 +160,10 @@ class Encoder(Consumer):
 
     def on_deliver(self, order: Deliver, _fds: list[int]) -> None:
         self.inline.message(order.callback, order.body)
+
+    def on_open_session(self, order: OpenSession, fds: list[int]) -> None:
+        self._abandon()
+        super().on_open_session(order, fds)
 
     def on_finalise(self, order: Finalise, _fds: list[int]) -> None:
         if self.manifest is None:
@@ -176,13 +185,13 @@ class Encoder(Consumer):
             self.leaving = True
             return
         self._is_orphan = True
-        published = self.feed.published()
-        if published is None or self._is_drained:
+        if self._is_drained:
             self.finish()
             return
-        epoch, index = published
-        log.warning("supervisor gone: draining to frame %d", index)
-        self.on_end(End(epoch, index), [])
+        lost = self.feed.outlive(ORPHAN_S)
+        log.warning("supervisor gone: draining to frame %d", self.feed.end_index)
+        if lost:
+            self.skip("undrained", lost)
 
     def serve_link(self) -> None:
         if not self._is_orphan:
@@ -249,14 +258,16 @@ class Encoder(Consumer):
             self.skipped["filtered" if self.inline.input else "disk_error"] += unknown
 
     def _append(self, frame: Frame) -> str:
-        if self.recording is None:
-            self._start_recording(spec_of(frame.planes))
-        assert self.recording is not None
         info = frame.info
         try:
+            if self.recording is None:
+                self._start_recording(spec_of(frame.planes))
+            assert self.recording is not None
             self.recording.append(frame, info.ring_used, info.overflow_used)
         except DiskError as error:
             return self._fail(error)
+        except FrameShapeError as error:  # only a callback can give another shape
+            return self.inline.refuse(error)
         return ""
 
     def _fail(self, error: DiskError) -> str:
@@ -289,6 +300,11 @@ class Encoder(Consumer):
             "skipped": dict(self.skipped),
             "in_flight": 0,
         }
+
+    def _abandon(self) -> None:
+        """Nobody came to finalise the session that was on: its manifest says so."""
+        if self.manifest is not None and self.manifest.state == "running":
+            self._write_manifest("incomplete", {})
 
     def _let_go(self) -> None:
         self.inline.close()

@@ -17,6 +17,7 @@ from .user_code import CallbackPlan, UserCode, voice_of
 
 log = logging.getLogger(__name__)
 TOO_MANY = 5
+MAX_SAID = 500  # characters of an error that are told: a packet has an end
 
 
 class InlineCallbacks:
@@ -70,7 +71,7 @@ class InlineCallbacks:
         """Run all; give the frame to record, or why there is none."""
         recorded, cause = frame, ""
         for name in self._codes:
-            result, ok = self._guard(name, lambda code: code.process(frame))
+            result, ok = self._guard(name, lambda code: code.process(frame.copy()))
             self._delivered[name] += ok
             if name != self.input:
                 continue
@@ -80,6 +81,11 @@ class InlineCallbacks:
                 result.info = frame.info
                 recorded = result
         return recorded, cause
+
+    def refuse(self, error: Exception) -> str:
+        """What `input` returned cannot be recorded; give the cause."""
+        self._count_error(self.input, error)
+        return "callback_error"
 
     def message(self, name: str, body: Any) -> None:  # noqa: ANN401 - the user's own
         """Hand over what `imagectl send` brought."""
@@ -120,10 +126,13 @@ class InlineCallbacks:
         try:
             return call(self._codes[name]), True
         except Exception as error:
-            self._errors[name] += 1
-            log.exception("callback %s: error %d", name, self._errors[name])
-            details = {"callback": name, "message": f"{type(error).__name__}: {error}"}
-            self._tell(Event("callback_error", details))
-            if self._errors[name] == TOO_MANY:
-                self._tell(Event("callback_off", {"callback": name}))
+            log.exception("callback %s: error %d", name, self._errors[name] + 1)
+            self._count_error(name, error)
             return None, False
+
+    def _count_error(self, name: str, error: Exception) -> None:
+        self._errors[name] += 1
+        said = f"{type(error).__name__}: {error}"[:MAX_SAID]
+        self._tell(Event("callback_error", {"callback": name, "message": said}))
+        if self._errors[name] == TOO_MANY:
+            self._tell(Event("callback_off", {"callback": name}))

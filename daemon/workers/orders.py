@@ -30,7 +30,7 @@ class Prepare(Order, frozen=True):
     settings: dict[str, Any]
     ring: dict[str, Any]
     schedule: dict[str, Any] | None = None
-    limits: dict[str, Any] = {}
+    limits: dict[str, Any] = field(default_factory=dict)
     t_last_ns: int = 0
 
 
@@ -83,8 +83,8 @@ class OpenSession(Order, frozen=True):
     session: str
     started_unix_ns: int
     resume: bool = False
-    counts: dict[str, Any] = {}
-    config: dict[str, Any] = {}
+    counts: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 class Speak(Order, frozen=True):

@@ -1,6 +1,7 @@
 """The ring that a worker produces: made anew each epoch, and its readers."""
 
 import os
+import select
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from imagemp.ring.segment import Segment
 from imagemp.ring.writer import Writer
 from imagemp.spec import FrameSpec, Plane
 
+from .base import Worker
 from .orders import Adopted, Attach, Event, Gone, Successor, Told
 
 
@@ -43,6 +45,7 @@ class Output:
     def __init__(self, tell: Callable[[Told], bool]) -> None:
         self._tell = tell
         self.writer: Writer | None = None
+        self.plan = RingPlan()
         self.planes: tuple[Plane, ...] = ()
 
     def make(
@@ -56,7 +59,7 @@ class Output:
             RingError: There is no room for it.
         """
         frames = FrameLayout.of(spec)
-        self.planes = spec.planes
+        self.planes, self.plan = spec.planes, plan
         overflow = 0
         if plan.when_full == "drop" and plan.overflow != "none":
             overflow = overflow_slots(plan.overflow_nbytes, frames.nbytes, plan.slots)
@@ -81,6 +84,24 @@ class Output:
         on_disk = geometry.overflow_kind == "disk"
         fds = (segment.overflow_for_reading(),) if on_disk else ()
         return self.writer, (segment.fd, *fds)
+
+    def slot(self, worker: Worker) -> int:
+        """Get a slot, -1 if there is none.
+
+        `when_full = "wait"` waits for one; -1 then means that the ring was let go,
+        or that the worker is to leave.
+        """
+        writer = self.writer
+        if writer is None:
+            return -1
+        slot = writer.acquire()
+        while slot < 0 and self.plan.when_full == "wait":
+            select.select([writer.fileno(), worker.link.fileno()], [], [])
+            worker.serve_link()
+            if worker.leaving or self.writer is not writer:
+                return -1
+            slot = writer.acquire()
+        return slot
 
     def attach(self, order: Attach, fds: list[int]) -> None:
         """Seat a reader."""

@@ -53,14 +53,13 @@ class UserCode:
         self._callback.set_up(self.plan.settings)
         self._is_set_up = True
 
-    def process(self, frame: Frame) -> Frame | None:
-        """Hand a copy of the frame to the callback; give what it returned.
+    def process(self, kept: Frame) -> Frame | None:
+        """Hand a frame of its own to the callback; give what it returned.
 
         Raises:
             CallbackError: It returned something that is no frame. What the
                 user's code raises comes through as it is.
         """
-        kept = frame.copy()
         self._callback.buffer.append(kept)
         return self._as_frame(self._callback.process(kept), kept)
 
@@ -107,15 +106,18 @@ class UserCode:
         self.unsent += 1
 
     def _as_frame(self, result: Result, like: Frame) -> Frame | None:
-        if result is None or isinstance(result, Frame):
-            return result
-        if isinstance(result, np.ndarray):
-            return Frame({"image": result}, like.info)
-        if isinstance(result, Mapping):
-            return Frame(dict(result), like.info)
+        if result is None:
+            return None
+        planes: object = result
+        if isinstance(result, Frame):
+            planes = result.planes
+        elif isinstance(result, np.ndarray):
+            planes = {"image": result}
+        if isinstance(planes, Mapping) and planes and _are_numbers(planes):
+            return Frame(dict(planes), like.info)
         raise CallbackError(
             f"callback {self.plan.name}: returned {type(result).__name__}, "
-            "expected a Frame, an array, a dict of arrays or None"
+            "expected a Frame, an array, a dict of arrays or None; arrays of numbers"
         )
 
 
@@ -124,6 +126,11 @@ def voice_of(fd: int) -> socket.socket:
     voice = socket.socket(fileno=fd)
     voice.setblocking(False)
     return voice
+
+
+def _are_numbers(planes: Mapping[str, object]) -> bool:
+    arrays = [value for value in planes.values() if isinstance(value, np.ndarray)]
+    return len(arrays) == len(planes) and not any(a.dtype.hasobject for a in arrays)
 
 
 def _plain(value: object) -> object:

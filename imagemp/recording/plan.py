@@ -60,4 +60,5 @@ class RecordingPlan:
     def text(self) -> str:
         """Give the description as the file has it."""
         own = {"encoder": self.name, "fps": self.fps, "spec": self.spec.to_plain()}
-        return json.dumps({**own, **self.description})
+        # tifffile takes `"shape":` in a description for its own, hence the spaces.
+        return json.dumps({**own, **self.description}, separators=(", ", " : "))

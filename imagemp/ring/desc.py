@@ -10,7 +10,7 @@ import numpy as np
 from imagemp.frames import FrameInfo, fields_dtype
 from imagemp.spec import FrameSpec
 
-from .layout import DESC
+from .layout import DESC, HEADER
 from .segment import Segment
 
 INDEX_AT = 8  # in the record: known only when the frame is published
@@ -20,18 +20,19 @@ class Descriptions:
     """All desc records of one ring."""
 
     def __init__(self, segment: Segment, spec: FrameSpec) -> None:
-        self._geometry = segment.geometry
+        self._stride = segment.geometry.desc_stride
         self._memory, self._view = segment.memory, segment.view
         self._fields = fields_dtype(spec.fields)
+        self._has_fields = bool(spec.fields)
 
-    def write(self, slot: int, info: FrameInfo) -> None:
-        """Describe the frame in a slot; its index comes later."""
-        at = self._geometry.desc_at(slot)
+    def write(self, slot: int, info: FrameInfo, index: int) -> None:
+        """Describe the frame in a slot."""
+        at = HEADER + slot * self._stride
         DESC.pack_into(
             self._view,
             at,
             info.seq,
-            0,
+            index,
             info.t_sensor_ns,
             info.t_arrival_ns,
             info.t_unix_ns,
@@ -41,28 +42,28 @@ class Descriptions:
             info.exposure_us,
             info.gain,
         )
-        if self._fields.names:
+        if self._has_fields:
             start = at + DESC.size
             self._view[start : start + self._fields.itemsize] = self._pack(info.fields)
 
     def write_index(self, slot: int, index: int) -> None:
-        """The frame in a slot is about to be published."""
-        at = self._geometry.desc_at(slot) + INDEX_AT
+        """The frame in a slot was queued, and is about to be published."""
+        at = HEADER + slot * self._stride + INDEX_AT
         self._view[at : at + 8] = index.to_bytes(8, "little")
 
     def move(self, slot: int, to: int) -> None:
         """The frame in a slot is now in another one."""
-        source, target = self._geometry.desc_at(slot), self._geometry.desc_at(to)
-        size = self._geometry.desc_stride
+        size = self._stride
+        source, target = HEADER + slot * size, HEADER + to * size
         self._view[target : target + size] = self._view[source : source + size]
 
     def read(self, slot: int) -> FrameInfo:
         """Give what `write` was given."""
-        at = self._geometry.desc_at(slot)
+        at = HEADER + slot * self._stride
         seq, index, sensor, arrival, unix, missed, ring, overflow, exposure, gain = (
             DESC.unpack_from(self._memory, at)
         )
-        fields = self._unpack(at + DESC.size) if self._fields.names else {}
+        fields = self._unpack(at + DESC.size) if self._has_fields else {}
         return FrameInfo(
             seq,
             index,

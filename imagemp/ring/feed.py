@@ -102,17 +102,39 @@ class Feed:
         if reader is not None:
             reader.release(frame)
 
+    def copy(self, frame: Frame) -> Frame:
+        """Give a copy of a frame that `take` gave, known to be whole.
+
+        Raises:
+            Evicted: It was overwritten meanwhile.
+        """
+        reader = self.reader
+        return reader.copy(frame) if reader is not None else frame.copy()
+
     def leave(self) -> None:
         """Forget the current epoch: this reader was evicted from it."""
         if self._epochs:
             self._epochs.popleft()[1].close()
 
-    def published(self) -> tuple[int, int] | None:
-        """The current epoch, and the index it would end before if it ended now."""
+    def outlive(self, timeout_s: float) -> int:
+        """The producer dies and nobody tells where it ended: find out.
+
+        `published` says how far it came, but only `ready` makes the frames ours
+        (docs/ring.md); so this waits until as many have been granted.
+
+        Returns:
+            How many were published and not granted in time; they are lost.
+        """
         if not self._epochs:
-            return None
+            self._last_ended = True
+            return 0
         epoch, reader, _, _ = self._epochs[-1]
-        return epoch, int(reader.segment.cells[PUBLISHED])
+        index = int(reader.segment.cells[PUBLISHED])
+        granted = index
+        if isinstance(reader, EveryReader):
+            granted = reader.wait_granted(index, timeout_s)
+        self.end(End(epoch, granted, base=granted))
+        return index - granted
 
     def clear(self) -> None:
         """Close every epoch: the session is over for this place."""

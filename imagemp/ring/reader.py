@@ -6,6 +6,8 @@ and `take()` is the read that makes it so.
 """
 
 import os
+import select
+import time
 from collections import deque
 
 import numpy as np
@@ -17,6 +19,9 @@ from imagemp.spec import FrameSpec
 from .desc import Descriptions
 from .layout import OVERFLOW_USED, RING_USED
 from .segment import Segment
+
+_write_counter = os.eventfd_write
+_read_counter = os.eventfd_read
 
 
 class Reader:
@@ -44,6 +49,7 @@ class Reader:
         self.end: int | None = None
         self._views: dict[int, dict[str, AnyArray]] = {}
         self._desc = Descriptions(segment, spec)
+        self._order, self._mask = segment.order, segment.geometry.mask
         self._out: deque[Frame] = deque()  # taken and not released, oldest first
         self._back: set[int] = set()  # released out of turn, by index
 
@@ -89,14 +95,21 @@ class Reader:
         """
         if self.done < 0:  # closed: its epoch is over
             return
-        self.check_evicted()
-        self._back.add(frame.info.index)
+        if self.evicted >= 0:
+            self.check_evicted()
+        out, back = self._out, self._back
+        if not back and out and out[0] is frame:  # in turn, as most are
+            out.popleft()
+            _write_counter(self.done, 1)
+            return
+        back.add(frame.info.index)
         n = 0
-        while self._out and self._out[0].info.index in self._back:
-            self._back.discard(self._out.popleft().info.index)
+        while back and out and (index := out[0].info.index) in back:
+            out.popleft()
+            back.discard(index)
             n += 1
         if n:
-            os.eventfd_write(self.done, n)
+            _write_counter(self.done, n)
 
     def copy(self, frame: Frame) -> Frame:
         """Copy a frame and make sure that the copy is whole.
@@ -114,7 +127,7 @@ class Reader:
             return
         if not self.was_evicted:
             try:
-                os.eventfd_read(self.evicted)
+                _read_counter(self.evicted)
             except BlockingIOError:
                 return
             self.was_evicted = True
@@ -137,15 +150,14 @@ class Reader:
         self.segment.close()
 
     def _frame(self, slot: int) -> Frame:
-        frame = Frame(self._planes(slot), self._desc.read(slot))
+        views = self._views.get(slot) or self._map(slot)
+        frame = Frame(views, self._desc.read(slot))
         self._out.append(frame)
         return frame
 
-    def _planes(self, slot: int) -> dict[str, AnyArray]:
-        views = self._views.get(slot)
-        if views is None:
-            raw = np.frombuffer(self.segment.slot(slot), np.uint8)
-            views = self._views[slot] = self.layout.views(raw)
+    def _map(self, slot: int) -> dict[str, AnyArray]:
+        raw = np.frombuffer(self.segment.slot(slot), np.uint8)
+        views = self._views[slot] = self.layout.views(raw)
         return views
 
 
@@ -169,13 +181,13 @@ class EveryReader(Reader):
         self._granted = 0
 
     def take(self) -> Frame | None:
-        self.check_evicted()
-        if (self.next < 0 or self.next >= self._granted) and not self._hear():
+        if self.evicted >= 0:
+            self.check_evicted()
+        if not 0 <= self.next < self._granted and not self._hear():
             return None
         index = self.next
         self.next = index + 1
-        order, mask = self.segment.order, self.segment.geometry.mask
-        return self._frame(order[index & mask])
+        return self._frame(self._order[index & self._mask])
 
     def finish(self, end: int, base: int = -1) -> None:
         if self.next < 0:
@@ -184,10 +196,18 @@ class EveryReader(Reader):
             self.next = base
         self.end = self._granted = end
 
+    def wait_granted(self, index: int, timeout_s: float) -> int:
+        """Wait until all frames before `index` are granted; give how far they are."""
+        until = time.monotonic() + timeout_s
+        while self._granted < index and (left := until - time.monotonic()) > 0:
+            if select.select([self.ready], [], [], left)[0]:
+                self._hear()
+        return self._granted
+
     def skip(self) -> None:
         """Release the next frame without looking at it."""
         self.next += 1
-        os.eventfd_write(self.done, 1)
+        _write_counter(self.done, 1)
 
     @property
     def granted(self) -> int:
@@ -207,7 +227,7 @@ class EveryReader(Reader):
         if self.end is not None and self.next >= 0:
             return self.next < self.end
         try:
-            n = os.eventfd_read(self.ready)
+            n = _read_counter(self.ready)
         except BlockingIOError:
             return False
         if self.next < 0:
@@ -234,7 +254,7 @@ class LatestReader(Reader):
     def take(self) -> Frame | None:
         self.check_evicted()
         try:
-            value = os.eventfd_read(self.ready) - 1
+            value = _read_counter(self.ready) - 1
         except BlockingIOError:
             self._over = self.end is not None
             return None

@@ -51,22 +51,18 @@ class Writer:
         self._on_fault = on_fault
         self.ledger = Ledger(segment.geometry, first_index)
         self._cells, self._order = segment.cells, segment.order
-        self._views: list[dict[str, AnyArray] | None]
-        self._views = [None] * segment.geometry.slots
+        self._views: list[dict[str, AnyArray] | None] = [None] * segment.geometry.slots
         self._desc = Descriptions(segment, frames.spec)
         self._seats: dict[int, Seated] = {}
         self._every_ready: list[int] = []
+        self._latest: list[Seated] = []
+        self._use = (0, 0)
         self._by_done: dict[int, Seated] = {}
         self._done = select.epoll()
-        overflow = segment.geometry.overflow
-        self.spill = Spill(storing(segment)) if overflow else None
-        for cell, value in (
-            (layout.GRABBED0, first_seq),
-            (GRABBED, first_seq),
-            (layout.PUBLISHED0, first_index),
-            (PUBLISHED, first_index),
-        ):
-            self._cells[cell] = value
+        self.spill = Spill(storing(segment)) if segment.geometry.overflow else None
+        cells = self._cells
+        cells[layout.GRABBED0] = cells[GRABBED] = first_seq
+        cells[layout.PUBLISHED0] = cells[PUBLISHED] = first_index
 
     # -- frames
 
@@ -79,16 +75,9 @@ class Writer:
     def acquire(self) -> int:
         """Give a slot to fill, or -1: nothing can be freed just now."""
         self.reclaim()
-        ledger = self.ledger
-        while lack := ledger.lack:
-            if (place := ledger.revocable(lack)) >= 0:
-                self._revoke(self._seats[place])
-                self._collect()
-            elif (place := ledger.evictable(lack)) >= 0:
-                self._evict(place)
-            else:
-                break  # without an overflow slot the frame stays in RAM
-        return ledger.take_slot()
+        if len(self.ledger.free) <= self.ledger.short:  # else nothing lacks
+            self._make_room()
+        return self.ledger.take_slot()
 
     def planes(self, slot: int) -> dict[str, AnyArray]:
         """Give the planes of a RAM slot, writable."""
@@ -100,14 +89,15 @@ class Writer:
 
     def commit(self, slot: int, info: FrameInfo) -> None:
         """The slot is filled: publish it, now or after what is queued."""
-        while self.ledger.is_short and (place := self.ledger.laggard()) >= 0:
+        ledger = self.ledger
+        while ledger.is_short and (place := ledger.laggard()) >= 0:
             self._evict(place)
         info.ring_used, info.overflow_used = self._show_use()
-        self._desc.write(slot, info)
-        if not self.ledger.must_stage:
+        self._desc.write(slot, info, ledger.next_index)
+        if not ledger.must_stage:
             self._publish(slot)
             return
-        overflow = self.ledger.stage(slot)
+        overflow = ledger.stage(slot)
         if overflow >= 0 and self.spill is not None:
             self.spill.put(slot, overflow)
         self.publish_spilled()
@@ -132,6 +122,7 @@ class Writer:
             for slot, ok in self.spill.finished():
                 ledger.stored(slot, ok=ok)
         while (entry := ledger.unstage()) is not None:
+            self._desc.write_index(entry.slot, ledger.next_index)
             if entry.overflow < 0:
                 self._publish(entry.slot)
                 continue
@@ -141,7 +132,7 @@ class Writer:
 
     def reclaim(self) -> None:
         """Publish what the spill thread has finished; take back what was released."""
-        if self.spill is not None and self.ledger.staged:
+        if self.ledger.staged:
             self.publish_spilled()
         self._collect()
 
@@ -170,6 +161,7 @@ class Writer:
         """Hand a dead reader's place to its successor; False: no such place."""
         if place in self._seats:
             self._drain(self._seats[place])  # evicts one that released too much
+            self.ledger.advance()
         if (old := self._seats.get(place)) is None:
             Seated(place, 0, ready, done, evicted, every=True).close()
             return False
@@ -201,25 +193,34 @@ class Writer:
 
     def _publish(self, slot: int) -> None:
         ledger, q = self.ledger, self.ledger.next_index
-        self._desc.write_index(slot, q)
         self._order[q & ledger.mask] = slot
         self._cells[PUBLISHED] = q + 1
         for ready in self._every_ready:
             _write_counter(ready, 1)
         ledger.publish(slot)
-        if len(self._every_ready) != len(self._seats):
+        if self._latest:
             self._offer(q, slot)
         if not self._every_ready:
             ledger.advance()
 
     def _offer(self, index: int, slot: int) -> None:
-        for seated in self._seats.values():
-            if seated.every:
-                continue
+        for seated in self._latest:
             if self.ledger.seats[seated.place].grant >= 0:
                 self._revoke(seated)
             self.ledger.granted(seated.place, slot)
             _write_counter(seated.ready, (index << 16 | slot) + 1)
+
+    def _make_room(self) -> None:
+        """Withdraw offers and evict until nothing lacks, or nothing helps."""
+        ledger = self.ledger
+        while lack := ledger.lack:
+            if (place := ledger.revocable(lack)) >= 0:
+                self._revoke(self._seats[place])
+                self._collect()
+            elif (place := ledger.evictable(lack)) >= 0:
+                self._evict(place)
+            else:
+                break  # without an overflow slot the frame stays in RAM
 
     def _revoke(self, seated: Seated) -> None:
         """Withdraw an offer. The reader may have it already: then it holds it."""
@@ -231,9 +232,12 @@ class Writer:
             self.ledger.revoked(seated.place)
 
     def _collect(self) -> None:
-        for fd, _ in self._done.poll(0):
+        shown = self._done.poll(0)
+        for fd, _ in shown:
             if (seated := self._by_done.get(fd)) is not None:
                 self._drain(seated)
+        if shown:
+            self.ledger.advance()
 
     def _drain(self, seated: Seated) -> None:
         try:
@@ -241,7 +245,7 @@ class Writer:
         except BlockingIOError:
             return
         try:
-            self.ledger.released(seated.place, n)
+            released = self.ledger.released(seated.place, n)
         except LedgerFaultError:
             if self.ledger.seats[seated.place].evictable:
                 self._evict(seated.place)
@@ -251,9 +255,7 @@ class Writer:
                 raise
             return
         if seated.every:
-            released = self.ledger.seats[seated.place].released
             self._cells[RELEASED + seated.cell] = released
-            self.ledger.advance()
 
     def _evict(self, place: int) -> None:
         seated, seat = self._seats[place], self.ledger.seats[place]
@@ -266,29 +268,31 @@ class Writer:
         self._seats[seated.place] = seated
         self._by_done[seated.done] = seated
         self._done.register(seated.done, select.EPOLLIN)
-        self._list_every()
+        self._sort()
 
     def _unseat(self, seated: Seated) -> None:
         del self._seats[seated.place], self._by_done[seated.done]
         self._done.unregister(seated.done)
         seated.close()
-        self._list_every()
+        self._sort()
 
-    def _list_every(self) -> None:
+    def _sort(self) -> None:
         """Those that may not be evicted come first: the recording."""
         every = [s for s in self._seats.values() if s.every]
         every.sort(key=lambda s: self.ledger.seats[s.place].evictable)
         self._every_ready = [s.ready for s in every]
+        self._latest = [s for s in self._seats.values() if not s.every]
 
     def _show_use(self) -> tuple[int, int]:
         """Show how full the ring is; give the slots in use, RAM and overflow."""
-        cells, used, beyond = self._cells, self.ledger.used, self.ledger.overflow_used
-        cells[layout.RING_USED] = used
-        cells[layout.RING_HIGH] = max(cells[layout.RING_HIGH], used)
-        if self.spill is not None:
+        use = self.ledger.used, self.ledger.overflow_used
+        if use != self._use:
+            self._use, (used, beyond), cells = use, use, self._cells
+            cells[layout.RING_USED] = used
+            cells[layout.RING_HIGH] = max(cells[layout.RING_HIGH], used)
             cells[layout.OVERFLOW_USED] = beyond
             cells[layout.OVERFLOW_HIGH] = max(cells[layout.OVERFLOW_HIGH], beyond)
-        return used, beyond
+        return use
 
 
 def new_frame(writer: Writer, slot: int, info: FrameInfo) -> Frame:
