@@ -190,9 +190,9 @@ def _inline(
     undrained = report.skipped.get("undrained", 0)  # by the encoder, unseen by them
     lines = {}
     for name, numbers in report.numbers.get("callbacks", {}).items():
-        delivered = numbers["delivered"]
-        failed = report.handled - undrained - delivered
-        known = {"callback_error": failed, "undrained": undrained}
+        delivered, behind = numbers["delivered"], numbers.get("behind", 0)
+        failed = report.handled - undrained - delivered - behind
+        known = {"callback_error": failed, "behind": behind, "undrained": undrained}
         skipped, in_flight = _settle({k: n for k, n in known.items() if n}, left, cause)
         lines[name] = CallbackCounts(delivered, skipped, in_flight, own)
     return lines

@@ -154,6 +154,7 @@ def _callback(callback: CallbackConfig) -> dict[str, Any]:
     return {
         "name": callback.name,
         "target": callback.target,
+        "policy": callback.policy,
         "buffer_length": callback.buffer_length,
         "settings": dict(callback.settings),
     }

@@ -219,7 +219,8 @@ def as_int(pixels: AnyArray) -> IntImage:
         FrameShapeError: They are of another dtype.
     """
     if pixels.dtype.kind == "f":
-        return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+        levels: AnyArray = np.rint(np.clip(pixels, 0, 1) * 255)
+        return levels.astype(np.uint8)
     _check_integer(pixels)
     shift = 8 * (pixels.dtype.itemsize - 1)
     highest: AnyArray = np.right_shift(pixels, shift)

@@ -111,7 +111,8 @@ class Encoder(Consumer):
     def handle(self, frame: Frame) -> str:
         signal.alarm(STEP_S)
         try:
-            result, cause = self.inline.process(frame)
+            is_newest = not self.feed.is_pending
+            result, cause = self.inline.process(frame, is_newest=is_newest)
             return cause or self._failure or self._append(result)
         finally:
             signal.alarm(0)

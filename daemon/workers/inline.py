@@ -33,6 +33,7 @@ class InlineCallbacks:
         self._codes: dict[str, UserCode] = {}
         self._delivered: dict[str, int] = {}
         self._errors: dict[str, int] = {}
+        self._behind: dict[str, int] = {}
         self._voices: dict[str, socket.socket] = {}
 
     def load(self, plans: Sequence[CallbackPlan], recorded: str) -> None:
@@ -45,6 +46,7 @@ class InlineCallbacks:
         self.input, self._codes = recorded, {}
         self._delivered = {plan.name: 0 for plan in plans}
         self._errors = {plan.name: 0 for plan in plans}
+        self._behind = {plan.name: 0 for plan in plans}
         for plan in plans:
             self._codes[plan.name] = UserCode(plan)
         for name, code in self._codes.items():
@@ -67,10 +69,17 @@ class InlineCallbacks:
             delivered = told.get(name, {}).get("delivered", 0)
             self._delivered[name] = handled - (counts.get("handled", 0) - delivered)
 
-    def process(self, frame: Frame) -> tuple[Frame, str]:
-        """Run all; give the frame to record, or why there is none."""
+    def process(self, frame: Frame, *, is_newest: bool = True) -> tuple[Frame, str]:
+        """Run all; give the frame to record, or why there is none.
+
+        Those of policy `latest` let a frame go that is not the newest, unless what
+        they return is recorded.
+        """
         recorded, cause = frame, ""
-        for name in self._codes:
+        for name, waiting in self._codes.items():
+            if not is_newest and waiting.plan.policy == "latest" and name != self.input:
+                self._behind[name] += 1
+                continue
             result, ok = self._guard(name, lambda code: code.process(frame.copy()))
             self._delivered[name] += ok
             if name != self.input:
@@ -106,6 +115,7 @@ class InlineCallbacks:
             name: {
                 "delivered": self._delivered[name],
                 "errors": self._errors[name],
+                "behind": self._behind[name],
                 "sent": code.sent,
                 "unsent": code.unsent,
             }

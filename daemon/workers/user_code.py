@@ -25,6 +25,7 @@ class CallbackPlan(Struct, frozen=True):
 
     name: str
     target: str
+    policy: str = "every"
     buffer_length: int = 1
     settings: dict[str, Any] = {}
 

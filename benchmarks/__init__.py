@@ -1,0 +1,1 @@
+"""Ratios against the limits and the peers: `python -m benchmarks`."""

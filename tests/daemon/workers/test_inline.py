@@ -1,0 +1,284 @@
+"""Callbacks in the encoder's process never cost a frame of the recording."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imagemp.daemon.workers.inline import TOO_MANY, InlineCallbacks
+from imagemp.daemon.workers.orders import Event, Told
+from imagemp.daemon.workers.user_code import CallbackPlan
+from imagemp.errors import FrameShapeError, ImagempError
+from imagemp.frames import Frame, FrameInfo
+from imagemp.link import MAX_PACKET, pair
+from imagemp.spec import FrameSpec
+
+CODE = """
+from imagemp.callback import Callback
+
+class Good(Callback):
+    def process(self, frame):
+        self.send(frame.info.seq)
+
+class Negative(Callback):
+    def process(self, frame):
+        return 255 - frame.image
+
+class Even(Callback):
+    def process(self, frame):
+        return None if frame.info.seq % 2 else frame.image
+
+class Broken(Callback):
+    calls = 0
+    def process(self, frame):
+        Broken.calls += 1
+        raise ValueError("x" * 100_000)
+
+class NoStart(Callback):
+    def set_up(self, settings):
+        raise OSError("no model")
+    def process(self, frame):
+        self.model
+
+class NoEnd(Callback):
+    def tear_down(self):
+        raise OSError("no disk")
+
+class Scribbler(Callback):
+    def process(self, frame):
+        frame.image[:] = 0
+"""
+Begin = Callable[..., InlineCallbacks]
+
+
+@pytest.fixture
+def told() -> list[Told]:
+    return []
+
+
+@pytest.fixture
+def begin(tmp_path: Path, told: list[Told]) -> Iterator[Begin]:
+    """Give what loads callbacks of these names and begins a session."""
+    (tmp_path / "user.py").write_text(CODE)
+    made: list[InlineCallbacks] = []
+
+    def tell(message: Told) -> bool:
+        told.append(message)
+        return True
+
+    def load(*names: str, recorded: str = "") -> InlineCallbacks:
+        inline = InlineCallbacks(tell)
+        made.append(inline)
+        plans = [CallbackPlan(name, f"{tmp_path}/user.py:{name}") for name in names]
+        inline.load(plans, recorded)
+        inline.open(FrameSpec.image((2,)))
+        return inline
+
+    yield load
+    for inline in made:
+        for voice in inline._voices.values():
+            voice.close()
+
+
+def frame(seq: int = 0) -> Frame:
+    image = np.full(2, 9, np.uint8)
+    image.flags.writeable = False
+    return Frame({"image": image}, FrameInfo(seq=seq))
+
+
+def events(told: list[Told]) -> list[str]:
+    return [message.name for message in told if isinstance(message, Event)]
+
+
+# -- what is recorded
+
+
+def test_a_callback_that_only_looks_changes_nothing(begin: Begin) -> None:
+    inline, given = begin("Good"), frame()
+
+    assert inline.process(given) == (given, "")
+
+
+def test_what_the_input_returns_is_recorded_in_place_of_the_frame(begin: Begin) -> None:
+    inline = begin("Negative", "Good", recorded="Negative")
+
+    recorded, cause = inline.process(frame(5))
+
+    assert recorded.image.tolist() == [246, 246]
+    assert (recorded.info.seq, cause) == (5, "")
+
+
+def test_a_frame_for_which_the_input_returns_nothing_is_filtered(begin: Begin) -> None:
+    inline = begin("Even", recorded="Even")
+
+    causes = [inline.process(frame(seq))[1] for seq in range(4)]
+
+    assert causes == ["", "filtered", "", "filtered"]
+    assert inline.numbers()["Even"]["delivered"] == 4
+
+
+def test_a_frame_at_which_the_input_raises_is_lost_to_it_and_says_so(
+    begin: Begin,
+) -> None:
+    inline = begin("Broken", recorded="Broken")
+
+    assert inline.process(frame())[1] == "callback_error"
+
+
+def test_a_callback_cannot_write_into_the_frame_that_is_recorded(begin: Begin) -> None:
+    recorded, _ = begin("Scribbler").process(frame())
+
+    assert recorded.image.tolist() == [9, 9]
+
+
+# -- errors
+
+
+def test_an_error_is_told_counted_and_costs_neither_frame_nor_the_others(
+    begin: Begin, told: list[Told]
+) -> None:
+    inline, given = begin("Broken", "Good"), frame()
+
+    assert inline.process(given) == (given, "")
+
+    assert events(told) == ["callback_error"]
+    numbers = inline.numbers()
+    assert (numbers["Broken"]["delivered"], numbers["Broken"]["errors"]) == (0, 1)
+    assert numbers["Good"]["delivered"] == 1
+
+
+def test_an_error_of_any_length_fits_into_a_message(
+    begin: Begin, told: list[Told]
+) -> None:
+    begin("Broken").process(frame())
+
+    (event,) = told
+    assert isinstance(event, Event)
+    assert len(json.dumps(event.details)) < MAX_PACKET // 8
+    assert event.details["message"].startswith("ValueError: xxx")
+
+
+def test_a_callback_is_switched_off_after_5_errors(
+    begin: Begin, told: list[Told]
+) -> None:
+    inline = begin("Broken", recorded="Broken")
+
+    causes = {inline.process(frame())[1] for _ in range(TOO_MANY + 3)}
+
+    assert events(told) == ["callback_error"] * TOO_MANY + ["callback_off"]
+    assert inline.numbers()["Broken"]["errors"] == TOO_MANY
+    assert causes == {"callback_error"}
+
+
+def test_who_is_switched_off_is_on_again_in_the_next_session(
+    begin: Begin, told: list[Told], tmp_path: Path
+) -> None:
+    inline = begin("Broken")
+    for _ in range(TOO_MANY):
+        inline.process(frame())
+    told.clear()
+
+    inline.load([CallbackPlan("Broken", f"{tmp_path}/user.py:Broken")], "")
+    inline.open(FrameSpec.image((2,)))
+    inline.process(frame())
+
+    assert events(told) == ["callback_error"]
+
+
+def test_what_cannot_be_set_up_or_torn_down_is_an_error_like_any_other(
+    begin: Begin, told: list[Told]
+) -> None:
+    inline, given = begin("NoStart", "NoEnd"), frame()
+
+    assert inline.process(given) == (given, "")
+    inline.close()
+
+    assert set(events(told)) == {"callback_error"}
+
+
+def test_a_frame_that_cannot_be_recorded_is_an_error_of_the_input(
+    begin: Begin, told: list[Told]
+) -> None:
+    inline = begin("Negative", recorded="Negative")
+
+    assert inline.refuse(FrameShapeError("of another shape")) == "callback_error"
+
+    assert events(told) == ["callback_error"]
+    assert inline.numbers()["Negative"]["errors"] == 1
+
+
+def test_a_callback_that_cannot_be_loaded_refuses_the_session(begin: Begin) -> None:
+    with pytest.raises(ImagempError, match="has no Nobody"):
+        begin("Good", "Nobody")
+
+
+# -- messages
+
+
+def test_a_callback_is_heard_where_it_was_told_to_speak(begin: Begin) -> None:
+    inline = begin("Good")
+    here, there = pair()
+    with here, there:
+        inline.process(frame(1))
+        inline.speak_to("Good", os.dup(here.fileno()))
+        inline.process(frame(2))
+
+        assert there.recv(100) == b"2"
+
+    assert inline.numbers()["Good"]["unsent"] == 1
+
+
+def test_a_voice_outlives_the_session_and_is_replaced(
+    begin: Begin, tmp_path: Path
+) -> None:
+    inline = begin("Good")
+    first, second = pair(), pair()
+    with first[0], first[1], second[0], second[1]:
+        inline.speak_to("Good", os.dup(first[0].fileno()))
+        inline.speak_to("Good", os.dup(second[0].fileno()))
+        inline.load([CallbackPlan("Good", f"{tmp_path}/user.py:Good")], "")
+        inline.open(FrameSpec.image((2,)))
+        inline.process(frame(3))
+
+        assert second[1].recv(100) == b"3"
+
+
+def test_a_message_for_a_stranger_is_dropped(begin: Begin, told: list[Told]) -> None:
+    begin("Good").message("Nobody", {"a": 1})
+
+    assert told == []
+
+
+# -- numbers
+
+
+def test_numbers_stay_when_the_session_is_over(begin: Begin) -> None:
+    inline = begin("Good")
+    inline.process(frame())
+
+    inline.close()
+    inline.close()
+
+    assert inline.numbers()["Good"]["delivered"] == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "delivered"),
+    [
+        ({}, 0),
+        ({"handled": 7, "numbers": {"callbacks": {"Good": {"delivered": 5}}}}, 5),
+    ],
+)
+def test_a_successor_goes_on_counting(
+    begin: Begin, counts: dict[str, Any], delivered: int
+) -> None:
+    inline = begin("Good")
+
+    inline.resume(counts.get("handled", 0), counts)
+    inline.process(frame())
+
+    assert inline.numbers()["Good"]["delivered"] == delivered + 1

@@ -1,0 +1,36 @@
+"""The benchmarks run; what they find is judged by whoever reads it."""
+
+import importlib
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in C")
+
+
+@pytest.mark.parametrize("name", ["ring", "overflow", "growth"])
+def test_a_benchmark_tells_every_figure_it_promises(name: str, tmp_path: Path) -> None:
+    promised = importlib.import_module(f"benchmarks.{name}").KEYS
+
+    found = figures(name, tmp_path / "figures.json")
+
+    assert set(found) == set(promised)
+    assert all(math.isfinite(value) for value in found.values())
+    assert {found.get(name, 0) for name in ("lost", "torn", "duplicated")} == {0}
+
+
+def figures(name: str, file: Path) -> dict[str, float]:
+    """Run a benchmark as quickly as it can; give its keys."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json"]
+    subprocess.run(  # noqa: S603 - our own program
+        [*command, str(file)], cwd=ROOT, check=True, capture_output=True, timeout=60
+    )
+    keys: dict[str, float] = json.loads(file.read_text())["keys"]
+    return keys
