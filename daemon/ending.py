@@ -37,6 +37,8 @@ class Ending:
             for worker in facts.undrained:
                 run.send(worker, Discard())
         if facts.stage is Stage.WAITING:
+            for ring in self._run.rings.values():
+                ring.ended(0)  # for guests
             self.conclude()
         elif facts.stage is Stage.STARTING:
             self.abort()

@@ -56,7 +56,7 @@ class Place:
     @property
     def is_kept(self) -> bool:
         """Whether a successor goes on where a dead reader was."""
-        return self.reader.policy == "every" and not self.reader.evictable
+        return self.reader.policy == "every" and not self.reader.is_outside
 
     def drain(self) -> int:
         """Read every `done` of a dead epoch; give how many frames in all."""

@@ -38,6 +38,7 @@ class RingKeeper:
         self._past = Totals()
         self._numbers = count()
         self._readers = {reader.worker: reader for reader in plan.readers}
+        self._hasty: set[str] = set()  # guests that knew of an eviction before us
         self.is_over = False
 
     @property
@@ -117,6 +118,8 @@ class RingKeeper:
     def join(self, reader: ReaderPlan) -> None:
         """A reader from outside comes, at any time, or was evicted and asks again."""
         self._readers[reader.worker] = reader
+        if self.live is not None and reader.worker in self.live.places:
+            self._hasty.add(reader.worker)
         self._seat(reader)
 
     def reader_back(self, worker: str) -> None:
@@ -142,9 +145,11 @@ class RingKeeper:
             if place.number == number:
                 place.close()
                 del epoch.places[place.reader.worker]
-                if not place.reader.is_outside:
+                worker = place.reader.worker
+                if not place.reader.is_outside or worker in self._hasty:
+                    self._hasty.discard(worker)
                     self._seat(place.reader)
-                return place.reader.worker
+                return worker
         return None
 
     def reader_at(self, number: int) -> str | None:
@@ -210,7 +215,8 @@ class RingKeeper:
         self._enter(epoch, place)
 
     def _succeed(self, epoch: Epoch, place: Place) -> None:
-        counters = new_counters(2)  # in a dead epoch, too: `ready` must be silent
+        # in a dead epoch, too: `ready` must be silent
+        counters = new_counters(3 if place.reader.evictable else 2)
         place.sets.append(counters)
         if not epoch.is_dead:
             self._send(self.plan.producer, Successor(place.number), counters)

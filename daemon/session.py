@@ -135,9 +135,9 @@ class Session:
             self.run.event("source_failed", {"message": told.message})
         if told.retry and not self.facts.is_ending:
             return  # it leaves, and its successor tries again
+        ring.ended(told.index)  # first: with no reader of ours all is closed at once
         if ring.plan.name == SOURCE:
             self.ending.source_ended(told)
-        ring.ended(told.index)
 
     def on_left_epoch(self, post: Post, told: LeftEpoch) -> None:
         """A consumer has finished an epoch."""

@@ -6,16 +6,21 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.errors import Evicted
 from imagemp.link import close_all, receive_packet
 from imagemp.paths import frames_socket
+from imagemp.receiver import Receiver
+from tests.daemon.test_recording import listening, wait_for
 from tests.running import Daemon
 
 HEARD_S = 10.0
+METRICS = "metrics.cam0"
 RECEIVER = """
 import sys
 from imagemp import Receiver
@@ -72,6 +77,44 @@ def ticks(pid: int) -> int:
 def open_files(pid: int) -> int:
     """Give how many descriptors a process has."""
     return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - no paths wanted
+
+
+def finish(daemon: Daemon, session: str) -> None:
+    """Wait until a session is closed, so that the next may begin."""
+    daemon.call("session.wait", session=session)
+
+
+def stop(daemon: Daemon) -> None:
+    """End the session."""
+    daemon.call("session.stop", pipelines=["cam0"])
+
+
+def captured(daemon: Daemon, n: int) -> None:
+    """Wait until so many frames of this session have been captured."""
+    reported(daemon, lambda m: m["counts"]["captured"] >= n)
+
+
+def used(daemon: Daemon, is_it: Callable[[int], bool]) -> None:
+    """Wait until the number of slots in use is as wanted."""
+    reported(daemon, lambda m: is_it(m["ring"]["used"]))
+
+
+def reported(daemon: Daemon, is_it: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until a report of this session is as wanted."""
+    session = daemon.pipeline()["session"]
+    with listening(daemon, METRICS) as telemetry:
+        wait_for(telemetry, METRICS, lambda m: m["session"] == session and is_it(m))
+
+
+def take_all(frames: Receiver) -> list[int]:
+    """Give the seqs of all frames, whatever is lost between."""
+    seqs: list[int] = []
+    while not frames.is_over:
+        try:
+            seqs += [read_seq(frame.copy().image) for frame in frames]
+        except Evicted:
+            continue
+    return seqs
 
 
 class RawGuest:

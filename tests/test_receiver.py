@@ -1,8 +1,6 @@
 """Programs outside see the frames they were promised, and wait without CPU."""
 
 import asyncio
-import errno
-import mmap
 import select
 import time
 from collections.abc import Iterator
@@ -12,13 +10,13 @@ import numpy as np
 import pytest
 
 from imagemp.daemon.sources.synthetic import read_seq
-from imagemp.errors import ControlError, DaemonUnreachableError, RingError
+from imagemp.errors import ControlError, DaemonUnreachableError
 from imagemp.received import ReceivedFrame
 from imagemp.receiver import Receiver
 from tests.daemon.test_recording import begin, check_agreement, record
 from tests.running import Daemon, running
 
-from .outside import RawGuest, is_readable, outside, said, ticks
+from .outside import finish, is_readable, outside, said, ticks
 
 SOON_S = 10.0
 USER_CODE = """
@@ -75,11 +73,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     (folder / "mine.py").write_text(USER_CODE)
     with running(folder, CONFIG) as started:
         yield started
-
-
-def finish(daemon: Daemon, session: str) -> None:
-    """Wait until a session is closed, so that the next may begin."""
-    daemon.call("session.wait", session=session)
 
 
 def seen(frame: ReceivedFrame) -> tuple[int, int]:
@@ -151,6 +144,15 @@ def test_what_a_callback_returns_can_be_received(daemon: Daemon) -> None:
 
     finish(daemon, session)
     assert found == list(range(0, 40, 2))
+
+
+def test_nobody_else_need_read_for_all_frames_to_come(daemon: Daemon) -> None:
+    with Receiver("told", "every", follow=True, directory=daemon.runtime) as frames:
+        for _ in range(10):
+            session = begin(daemon, pipeline="told", frames=3)
+            found = [f.info.seq for _, f in zip(range(3), frames, strict=False)]
+            finish(daemon, session)
+            assert (frames.session, found) == (session, [0, 1, 2])
 
 
 def test_receiving_costs_the_recording_nothing(daemon: Daemon) -> None:
@@ -273,65 +275,6 @@ def test_it_can_be_awaited_beside_other_tasks(daemon: Daemon) -> None:
         return first, second
 
     assert asyncio.run(both()) == (list(range(50)), list(range(50)))
-
-
-# ---- frames
-
-
-def test_a_frame_can_not_be_written(daemon: Daemon) -> None:
-    with Receiver("cam0", directory=daemon.runtime) as frames:
-        session = begin(daemon, frames=1)
-        frame = frames.receive(SOON_S)
-        assert frame is not None
-        with pytest.raises(ValueError, match="read-only"):
-            frame.image[0, 0] = 1
-        kept = frame.copy()
-        kept.image[0, 0] = 1
-
-    finish(daemon, session)
-
-
-@pytest.mark.parametrize("overflow", ["memory", "disk"])
-def test_the_memory_can_not_be_mapped_for_writing(
-    daemon: Daemon, overflow: str
-) -> None:
-    with RawGuest(daemon.runtime) as guest:
-        guest.ask()
-        asked = [f"ring.overflow={overflow}", "ring.overflow_size='1 MB'"]
-        session = begin(daemon, *asked, frames=5)
-        while guest.hear()["order"] != "Enter":
-            pass
-        maps = guest.fds[:2] if overflow == "disk" else guest.fds[:1]
-        refused = []
-        for fd in maps:
-            with pytest.raises(PermissionError) as error:
-                mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-            refused.append(error.value.errno)
-
-    finish(daemon, session)
-    assert refused == [errno.EPERM, errno.EACCES][: len(maps)]
-
-
-def test_a_released_frame_was_whole_and_can_not_be_copied(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
-        session = begin(daemon, frames=3)
-        first, *_ = list(frames)
-        finish(daemon, session)
-
-        assert first.is_whole
-        with pytest.raises(RingError, match="released already"):
-            first.copy()
-
-
-def test_a_frame_can_be_given_back_early(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
-        session = begin(daemon, frames=3)
-        for frame in frames:
-            with frame:
-                assert frame.is_whole is None
-            assert frame.release()
-
-    finish(daemon, session)
 
 
 # ---- how it ends, or does not begin

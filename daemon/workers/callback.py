@@ -51,16 +51,30 @@ class CallbackWorker(Consumer):
         self._prepared: Prepare | None = None
         self._voice: socket.socket | None = None
         self._is_started = False
+        self._inherited = -1  # the place of a process before this one
 
     def open(self, order: OpenSession) -> str:
         self.handled = order.counts.get("handled", 0)
         self.recorded = order.counts.get("recorded", 0)
         self.skipped.update(order.counts.get("skipped", {}))
+        self._inherited = order.counts.get("numbers", {}).get("place", -1)
         if self.code is not None:
             self.code.close()
         self.code = UserCode(msgspec.convert(order.config, CallbackPlan))
         self.code.voice = self._voice
         return ""
+
+    def catch_up(self, index: int) -> None:
+        """What lies between the last report of a process before and its death.
+
+        It had released those frames if the place is still the same; so they count
+        as delivered. Otherwise it was evicted, and they never came.
+        """
+        if self.place == self._inherited and index > self.handled:
+            self.recorded += index - self.handled
+            self.handled = index
+        self._inherited = -1
+        super().catch_up(index)
 
     def begin(self, spec: FrameSpec) -> None:
         assert self.code is not None

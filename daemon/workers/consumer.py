@@ -39,7 +39,7 @@ class Consumer(Worker):
     def __init__(self, link: Link[ToWorker]) -> None:
         super().__init__(link)
         self.feed = Feed()
-        self.session = ""
+        self.session, self.place = "", -1
         self.handled = self.recorded = 0
         self.skipped: Counter[str] = Counter()
         self._cadence = Cadence(REPORT_S)
@@ -103,6 +103,7 @@ class Consumer(Worker):
             close_all(fds)
             return
         self.feed.enter(order, fds)
+        self.place = order.place
         if not self._has_begun and self.feed.spec is not None:
             self._has_begun = True
             self.begin(self.feed.spec)
@@ -136,7 +137,8 @@ class Consumer(Worker):
                 self.recorded,
                 self.durable,
                 dict(self.skipped),
-                self.numbers() | {"lag_ms": percentiles(self._lags)},
+                self.numbers()
+                | {"lag_ms": percentiles(self._lags), "place": self.place},
             )
         )
 
@@ -187,7 +189,7 @@ class Consumer(Worker):
                 return
 
     def _account(self, frame: Frame) -> None:
-        self._catch_up(frame.info.index)
+        self.catch_up(frame.info.index)
         if frame.info.index < self.handled:
             return  # an earlier process of this worker has dealt with it
         if self._discarding:
@@ -204,13 +206,13 @@ class Consumer(Worker):
         self.recorded += 1
         self._cadence.mark()
 
-    def _catch_up(self, index: int) -> None:
+    def catch_up(self, index: int) -> None:
         """Frames between the last one and this never reached us."""
         if index > self.handled:
             self.skip("behind", index - self.handled)
 
     def _drain(self) -> None:
-        self._catch_up(self.feed.end_index)
+        self.catch_up(self.feed.end_index)
         self._is_drained = True
         self.finish()
         self.report()

@@ -7,20 +7,15 @@ dies it drains what was published, closes its files and leaves.
 import errno
 import logging
 import signal
-import time
-from pathlib import Path
-from shutil import disk_usage
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Struct
 
 from imagemp.errors import DiskError, FrameShapeError, ImagempError
 from imagemp.frames import Frame, spec_of
 from imagemp.link import Link
-from imagemp.recording.folder import SessionFolder
-from imagemp.recording.manifest import Manifest, read_manifest, write_manifest
-from imagemp.recording.plan import RecordingPlan, SegmentLimits
+from imagemp.recording.manifest import RecordedFile
+from imagemp.recording.plan import RecordingPlan
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 
@@ -36,38 +31,12 @@ from .orders import (
     Speak,
     ToWorker,
 )
-from .user_code import CallbackPlan
+from .papers import EncoderPlan, Papers
 
 log = logging.getLogger(__name__)
 STEP_S = 30  # a step of the encoder that takes longer leaves its stack and dies
 ORPHAN_S = 10.0  # for what was published to be granted
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class EncoderPlan(Struct, frozen=True):
-    """What to record, where and how.
-
-    Attributes:
-        name: The encoder's.
-        data_dir: Where all recordings are.
-        limits: When to begin a new file.
-        sync_ms: How often the disk is asked to have it all.
-        input: Name of the inline callback whose frames are recorded, or "".
-        callbacks: Those that run in this process.
-        config: The pipeline's configuration, for the manifest.
-    """
-
-    name: str
-    pipeline: str
-    data_dir: str
-    limits: SegmentLimits
-    sync_ms: int
-    require_mount: bool = False
-    input: str = ""
-    callbacks: list[CallbackPlan] = []
-    config: dict[str, Any] = {}
-    clock: list[tuple[int, int]] = []
-    clock_synchronised: bool = False
 
 
 class Encoder(Consumer):
@@ -79,8 +48,7 @@ class Encoder(Consumer):
     def __init__(self, link: Link[ToWorker]) -> None:
         super().__init__(link)
         self.plan: EncoderPlan | None = None
-        self.folder: SessionFolder | None = None
-        self.manifest: Manifest | None = None
+        self.papers: Papers | None = None
         self.recording: Recording | None = None
         self.inline = InlineCallbacks(self.tell)
         self._resumed = self._is_orphan = False
@@ -95,14 +63,13 @@ class Encoder(Consumer):
         self._failure, self._resumed = "", order.resume
         self.inline.load(plan.callbacks, plan.input)
         if order.resume:
-            self._resume(plan, order)
+            self.papers = Papers.resume(plan, order.session)
+            self._resume(self.papers, order)
         else:
-            self._create(plan, order)
-        assert self.folder is not None
-        return str(self.folder.path)
+            self.papers = Papers.create(plan, order.session, order.started_unix_ns)
+        return str(self.papers.path)
 
     def begin(self, spec: FrameSpec) -> None:
-        assert self.manifest is not None
         self._fps = self.feed.fps
         self.inline.open(spec)
         if not self.inline.input:
@@ -125,15 +92,15 @@ class Encoder(Consumer):
             except DiskError as error:
                 self._fail(error)
         if self._is_orphan:
-            self._write_manifest("incomplete", {})
+            self._abandon()
             self.leaving = True
 
     def numbers(self) -> dict[str, Any]:
         numbers: dict[str, Any] = {"callbacks": self.inline.numbers()}
         if self.recording is not None:
             numbers["bytes"] = self.recording.bytes_written
-        if self.folder is not None:
-            numbers["disk_free"] = disk_usage(self.folder.path).free
+        if self.papers is not None:
+            numbers["disk_free"] = self.papers.disk_free
         return numbers
 
     @property
@@ -167,12 +134,9 @@ class Encoder(Consumer):
         super().on_open_session(order, fds)
 
     def on_finalise(self, order: Finalise, _fds: list[int]) -> None:
-        if self.manifest is None:
+        if self.papers is None:
             return
-        self.manifest.clock = order.clock
-        self.manifest.events = order.events
-        self.manifest.ended_unix_ns = order.ended_unix_ns
-        self._write_manifest(order.state, order.counts)
+        self.papers.finalise(order, self._files())
         session, self.session = self.session, ""
         self._let_go()
         self.feed.clear()
@@ -200,43 +164,19 @@ class Encoder(Consumer):
 
     # -- the recording
 
-    def _create(self, plan: EncoderPlan, order: OpenSession) -> None:
-        data_dir = Path(plan.data_dir)
-        if plan.require_mount and not data_dir.is_mount():
-            raise DiskError(
-                f"data_dir: {data_dir} is not a mount point, and require_mount is set",
-                "mount the disk, then start again",
-            )
-        self.folder = SessionFolder.create(data_dir, plan.pipeline, order.session)
-        self.manifest = Manifest(
-            session=order.session,
-            pipeline=plan.pipeline,
-            state="running",
-            started_unix_ns=order.started_unix_ns,
-            clock=plan.clock,
-            clock_synchronised=plan.clock_synchronised,
-            config=plan.config,
-        )
-        write_manifest(self.folder.path, self.manifest)
-
-    def _resume(self, plan: EncoderPlan, order: OpenSession) -> None:
-        path = Path(plan.data_dir) / plan.pipeline / order.session
-        self.folder = SessionFolder.open(path)
-        self.manifest = read_manifest(path)
+    def _resume(self, papers: Papers, order: OpenSession) -> None:
         self.skipped.update(order.counts.get("skipped", {}))
         self.handled = order.counts.get("handled", 0)
-        if self.manifest.spec is not None:
-            self._start_recording(self.manifest.spec)
+        if papers.spec is not None:
+            self._start_recording(papers.spec)
         self.inline.resume(self.handled, order.counts)
 
     def _start_recording(self, spec: FrameSpec) -> None:
         assert self.plan is not None
-        assert self.folder is not None
+        assert self.papers is not None
         if self.recording is not None:
             return
-        if self.manifest is not None and self.manifest.spec is None:
-            self.manifest.spec = spec
-            write_manifest(self.folder.path, self.manifest)
+        self.papers.note_spec(spec)
         plan = RecordingPlan(
             spec,
             self._fps,
@@ -246,7 +186,7 @@ class Encoder(Consumer):
             self.plan.sync_ms,
         )
         make = Recording.resume if self._resumed else Recording.create
-        self.recording = make(self.folder.path, plan)
+        self.recording = make(self.papers.path, plan)
         if self._resumed:
             self._take_over(self.recording)
 
@@ -279,33 +219,20 @@ class Encoder(Consumer):
         self.tell(Failed(self.session, error.code, str(error), error.hint))
         return self._failure
 
-    def _write_manifest(self, state: Any, counts: dict[str, Any]) -> None:  # noqa: ANN401
-        assert self.folder is not None
-        assert self.manifest is not None
-        assert self.plan is not None
-        self.manifest.state = state
-        self.manifest.counts = counts or {"encoders": {self.plan.name: self._line()}}
-        if self.recording is not None:
-            self.manifest.files = self.recording.files()
-        if not self.manifest.ended_unix_ns:
-            self.manifest.ended_unix_ns = time.time_ns()
-        try:
-            write_manifest(self.folder.path, self.manifest)
-        except DiskError as error:
-            log.error("manifest not written: %s", error)
+    def _files(self) -> list[RecordedFile]:
+        return self.recording.files() if self.recording is not None else []
 
-    def _line(self) -> dict[str, Any]:
-        return {
+    def _abandon(self) -> None:
+        """Nobody came to finalise the session that was on: its manifest says so."""
+        if self.papers is None or self.plan is None or not self.papers.is_running:
+            return
+        line = {
             "recorded": self.recorded,
             "durable": self.durable,
             "skipped": dict(self.skipped),
             "in_flight": 0,
         }
-
-    def _abandon(self) -> None:
-        """Nobody came to finalise the session that was on: its manifest says so."""
-        if self.manifest is not None and self.manifest.state == "running":
-            self._write_manifest("incomplete", {})
+        self.papers.abandon({"encoders": {self.plan.name: line}}, self._files())
 
     def _let_go(self) -> None:
         self.inline.close()
@@ -315,7 +242,6 @@ class Encoder(Consumer):
             except DiskError as error:
                 log.error("recording not closed: %s", error)
             self.recording = None
-        if self.folder is not None:
-            self.folder.close()
-            self.folder = None
-        self.manifest = None
+        if self.papers is not None:
+            self.papers.close()
+            self.papers = None

@@ -6,7 +6,7 @@ well: imagemp/ring/handover.py. `place` is a reader's seat in a ring, `cell` the
 index of its `released` word in the ring's header.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -45,7 +45,10 @@ class Attach(Order, frozen=True):
 
 
 class Successor(Order, frozen=True):
-    """A dead reader's place goes on with new counters. Descriptors: ready, done."""
+    """A dead reader's place goes on with new counters.
+
+    Descriptors: ready, done[, evicted].
+    """
 
     place: int
 
@@ -103,7 +106,7 @@ class Deliver(Order, frozen=True):
 class Finalise(Order, frozen=True):
     """All has been read: write the manifest. Answer: Finished."""
 
-    state: str
+    state: Literal["complete", "incomplete"]
     ended_unix_ns: int
     counts: dict[str, Any]
     events: list[dict[str, Any]]

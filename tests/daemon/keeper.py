@@ -4,6 +4,7 @@ What the keeper sends is recorded, and obeyed at once by whoever is alive: the
 producer by a worker's `Output`, each reader by a worker's `Feed`.
 """
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -142,6 +143,10 @@ class Rig:
             self.keeper.left(worker, left)
         return found
 
+    def is_finished(self, worker: str) -> bool:
+        """Tell whether a reader has come to the end of the stream."""
+        return self.feeds[worker].is_finished
+
     def take(self, worker: str, n: int) -> None:
         """Take frames and keep them."""
         for _ in range(n):
@@ -235,6 +240,7 @@ def rig() -> Iterator[Rig]:
 
 def open_fds() -> list[str]:
     """Give what this process has open, but for what the looking needs."""
+    gc.collect()  # what an earlier test has dropped
     found = []
     for path in Path("/proc/self/fd").iterdir():
         try:

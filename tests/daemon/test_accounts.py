@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagemp.counts import CallbackCounts, EncoderCounts
 from imagemp.daemon.accounts import Facts, Stage, close_law
 from imagemp.daemon.epochs import Totals
 from imagemp.daemon.workers.orders import Finalise, Report
@@ -53,7 +54,8 @@ def reports(draw: st.DrawFn, published: int) -> Report:
     undrained = draw(st.integers(0, handled - recorded))
     skipped = {"disk_full": handled - recorded - undrained, "undrained": undrained}
     delivered = draw(st.integers(0, handled - undrained))
-    numbers = {"callbacks": {"inner": {"delivered": delivered}}}
+    behind = draw(st.integers(0, handled - undrained - delivered))
+    numbers = {"callbacks": {"inner": {"delivered": delivered, "behind": behind}}}
     return Report("s1", handled, recorded, recorded, skipped, numbers)
 
 
@@ -76,9 +78,10 @@ def test_the_law_closes_whatever_was_counted_and_whoever_was_given_up(
     counts = close_law(facts, rings)
 
     assert counts.broken() == []
-    for line in [*counts.encoders.values(), *counts.callbacks.values()]:
-        assert line.in_flight >= 0
-        assert all(n >= 0 for n in line.skipped.values())
+    lines: list[EncoderCounts | CallbackCounts]
+    lines = [*counts.encoders.values(), *counts.callbacks.values()]
+    assert all(n >= 0 for line in lines for n in line.skipped.values())
+    assert all(line.in_flight >= 0 for line in lines)
 
 
 def test_a_worker_that_never_reported_has_all_in_flight() -> None:
@@ -134,6 +137,13 @@ def test_an_inline_callback_has_seen_what_the_disk_refused() -> None:
     facts = facts_of("inline", reports={"main": inline_report(10, 10, disk_full=4)})
 
     assert inline_line(facts, 10).skipped == {}
+
+
+def test_an_inline_callback_that_let_frames_go_is_behind() -> None:
+    facts = facts_of("inline", reports={"main": inline_report(10, 4)})
+    facts.reports["main"].numbers["callbacks"]["inner"]["behind"] = 6
+
+    assert inline_line(facts, 10).skipped == {"behind": 6}
 
 
 def test_what_stop_now_left_is_no_fault_of_an_inline_callback() -> None:

@@ -33,7 +33,8 @@ def test_an_encoder_is_told_the_time_and_where_to_record(facts: Facts) -> None:
 def test_a_callback_is_told_of_its_own_code_alone(facts: Facts) -> None:
     order = open_order(facts, "blur")
 
-    assert order.config.keys() == {"name", "target", "buffer_length", "settings"}
+    assert (order.config["name"], order.config["target"]) == ("blur", "user:blur")
+    assert "data_dir" not in order.config
 
 
 def test_a_successor_is_told_what_was_counted_before_it(facts: Facts) -> None:

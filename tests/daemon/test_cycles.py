@@ -125,7 +125,11 @@ def repeat(cycle: Callable[[Daemon], None]) -> Callable[[Daemon, int], None]:
 
 @pytest.mark.parametrize(
     "happen",
-    [repeat(a_session), repeat(a_watched_session), kill_within_a_session],
+    [
+        pytest.param(repeat(a_session), marks=pytest.mark.system),
+        repeat(a_watched_session),
+        kill_within_a_session,
+    ],
     ids=["sessions", "watched-sessions", "killed-receivers"],
 )
 @pytest.mark.parametrize("cycles", CYCLES)

@@ -22,8 +22,10 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 @pytest.fixture
 def notifier(systemd: socket.socket) -> Iterator[Notifier]:
+    assert systemd.getsockname()
     notifier = Notifier()
     yield notifier
+    assert notifier._systemd is not None
     notifier._systemd.socket.close()
 
 

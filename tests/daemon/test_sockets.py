@@ -38,7 +38,8 @@ def test_sockets_are_open_to_owner_and_group_whatever_the_umask(
     assert left == umask
 
 
-def test_each_socket_lets_a_client_in(sockets: Sockets, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("sockets")
+def test_each_socket_lets_a_client_in(tmp_path: Path) -> None:
     kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET)
 
     for name, kind in zip(NAMES, kinds, strict=True):

@@ -47,12 +47,19 @@ def is_readable(feed: Feed) -> bool:
     return bool(select.select([feed], [], [], 0)[0])
 
 
+def is_pending(feed: Feed) -> bool:
+    return feed.is_pending
+
+
+def is_finished(feed: Feed) -> bool:
+    return feed.is_finished
+
+
 def test_a_feed_without_an_epoch_has_nothing(feed: Feed) -> None:
     assert feed.take() is None
     assert feed.epoch == feed.fileno() == -1
-    assert feed.published() is None
-    assert not feed.is_pending
-    assert not feed.is_finished
+    assert not is_pending(feed)
+    assert not is_finished(feed)
 
 
 def test_an_epoch_is_finished_before_the_next_begins(
@@ -69,7 +76,7 @@ def test_an_epoch_is_finished_before_the_next_begins(
     assert feed.epoch == 0
     assert read(feed) == [0, 1, 2, 3, 4]
     assert feed.epoch == 1
-    assert not feed.is_finished
+    assert not is_finished(feed)
 
 
 def test_frames_of_a_later_epoch_wait_until_the_end_of_this_one_is_known(
@@ -82,17 +89,17 @@ def test_frames_of_a_later_epoch_wait_until_the_end_of_this_one_is_known(
     second.publish()
 
     assert read(feed) == [0]
-    assert not feed.is_pending
+    assert not is_pending(feed)
 
     feed.end(End(0, 1, last=False))
-    assert feed.is_pending
+    assert is_pending(feed)
     assert read(feed) == [1]
 
 
 def test_an_end_without_an_epoch_is_the_end_of_the_stream(feed: Feed) -> None:
     feed.end(End(0, 5))
 
-    assert feed.is_finished
+    assert is_finished(feed)
     assert feed.end_index == 5
     assert feed.take() is None
 
@@ -109,9 +116,9 @@ def test_a_stream_is_finished_when_each_epoch_is(
 
     feed.end(End(1, 2))
 
-    assert not feed.is_finished
+    assert not is_finished(feed)
     assert read(feed) == [0, 1]
-    assert feed.is_finished
+    assert is_finished(feed)
     assert feed.end_index == 2
 
 
@@ -155,9 +162,9 @@ def test_frames_granted_and_not_taken_are_pending_though_nothing_is_readable(
     feed.release(frame)
 
     assert not is_readable(feed)
-    assert feed.is_pending
+    assert is_pending(feed)
     assert read(feed) == [1, 2]
-    assert not feed.is_pending
+    assert not is_pending(feed)
 
 
 def test_who_was_evicted_and_enters_the_same_epoch_goes_on_there(
@@ -204,14 +211,40 @@ def test_a_copy_is_refused_if_the_frame_was_overwritten(
         feed.copy(frame)
 
 
-def test_what_the_producer_has_published_is_seen_before_it_is_told(
+def test_a_feed_that_outlives_its_producer_ends_where_that_came_to(
     feed: Feed, make_ring: MakeRing
 ) -> None:
     ring = make_ring(first_index=7)
     enter(feed, ring, 2)
     ring.publish(2)
 
-    assert feed.published() == (2, 9)
+    assert feed.outlive(1.0) == 0
+
+    assert feed.end_index == 9
+    assert read(feed) == [7, 8]
+    assert is_finished(feed)
+
+
+def test_what_was_published_and_never_granted_is_lost_with_producer_and_daemon(
+    feed: Feed, make_ring: MakeRing
+) -> None:
+    ring = make_ring()
+    place = enter(feed, ring, 0)
+    ring.publish(1)
+    assert read(feed) == [0]
+    ring.publish(2)
+    os.eventfd_read(ring.counters[place][0])  # as if it had died before
+
+    assert feed.outlive(0.0) == 2
+
+    assert read(feed) == []
+    assert (is_finished(feed), feed.end_index) == (True, 1)
+
+
+def test_a_feed_without_an_epoch_that_outlives_all_is_finished(feed: Feed) -> None:
+    assert feed.outlive(0.0) == 0
+
+    assert is_finished(feed)
 
 
 def test_the_last_frame_of_an_ended_stream_of_the_newest_is_given(
@@ -222,9 +255,9 @@ def test_the_last_frame_of_an_ended_stream_of_the_newest_is_given(
     ring.publish(3)
     feed.end(End(0, 3))
 
-    assert feed.is_pending
+    assert is_pending(feed)
     assert read(feed) == [2]
-    assert feed.is_finished
+    assert is_finished(feed)
 
 
 def test_a_cleared_feed_begins_anew(feed: Feed, make_ring: MakeRing) -> None:
@@ -236,7 +269,7 @@ def test_a_cleared_feed_begins_anew(feed: Feed, make_ring: MakeRing) -> None:
     feed.clear()
 
     assert feed.spec is None
-    assert not feed.is_finished
+    assert not is_finished(feed)
     enter(feed, ring, 0)
     ring.publish()
     assert read(feed) == [0]

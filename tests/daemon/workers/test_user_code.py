@@ -112,7 +112,7 @@ def sent(code: UserCode) -> list[Any]:
 def test_what_is_neither_callback_nor_function_is_refused(
     load: Load, name: str
 ) -> None:
-    with pytest.raises(CallbackError, match="callback motion: .*neither"):
+    with pytest.raises(CallbackError, match=r"callback motion: .*neither"):
         load(name)
 
 
