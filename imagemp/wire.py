@@ -71,10 +71,13 @@ class Wire:
         self._socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         self._socket.set(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
         self._troubles = self._socket.get_monitor_socket(
-            zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+            zmq.EVENT_HANDSHAKE_SUCCEEDED
+            | zmq.EVENT_DISCONNECTED
+            | zmq.EVENT_CONNECT_RETRIED
         )
+        self._is_up = False
         self._socket.connect(f"ipc://{path}")
-        self._retried = zmq.EVENT_CONNECT_RETRIED
+        self._up, self._lost = zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_DISCONNECTED
 
     def send(self, request: Request, until: float) -> None:
         """Send as soon as there is a connection."""
@@ -87,10 +90,11 @@ class Wire:
                 f"{request.method}: {len(text)} bytes, at most {messages.MAX_MESSAGE}",
             )
         while True:
-            ready = self._wait(zmq.POLLOUT, until)
+            # Told of a lost connection, zmq may still take a message for it.
+            ready = self._wait(zmq.POLLOUT if self._is_up else 0, until)
             self._read_troubles()
             with contextlib.suppress(zmq.Again):
-                if self._socket in ready:
+                if self._is_up and self._socket in ready:
                     self._socket.send_multipart([messages.MAGIC, text], zmq.NOBLOCK)
                     return
 
@@ -128,12 +132,13 @@ class Wire:
         """Tell whether the connection was lost; raise if the daemon is gone too."""
         from zmq.utils.monitor import recv_monitor_message
 
-        is_lost = had_any = False
+        is_lost = is_down = False
         while self._troubles.poll(0):
-            had_any = True
-            event = recv_monitor_message(self._troubles)
-            is_lost |= event["event"] != self._retried
-        if had_any:
+            event = recv_monitor_message(self._troubles)["event"]
+            self._is_up = event == self._up or (self._is_up and event != self._lost)
+            is_lost |= event == self._lost
+            is_down |= event != self._up
+        if is_down:
             self._check_alive()
         return is_lost
 

@@ -103,8 +103,8 @@ REFUSED_KEYS = [
     ),
     (
         "ring.xyz = 3",
-        "ring.xyz: unknown key; known are overflow, overflow_dir, overflow_size, "
-        "slots, when_full",
+        "ring.xyz: unknown key; known are outside_allowance, overflow, overflow_dir, "
+        "overflow_size, slots, when_full",
     ),
 ]
 

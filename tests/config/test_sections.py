@@ -74,6 +74,7 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         overflow_size = "1 MB"
         overflow_dir = "/mnt/nvme"
         when_full = "wait"
+        outside_allowance = 3
         [[pipelines.cam0.encoder]]
         name = "raw"
         sync_ms = 1
@@ -109,6 +110,7 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         "overflow_size": 1_000_000,
         "overflow_dir": "/mnt/nvme",
         "when_full": "wait",
+        "outside_allowance": 3,
     }
     assert got["encoder"] == {
         "name": "raw",
