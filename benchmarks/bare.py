@@ -127,7 +127,7 @@ def costs(nbytes: int, readers: int, slots: int, n: int) -> Costs:
 def publish_us(nbytes: int, n: int) -> float:
     """Publish to a reader that sleeps on another core: what `c_publish_us` does."""
     producer, reader = cores()
-    peer = RingPeer(Case("imagemp", nbytes, 1, 0, 0, (producer, reader)))
+    peer = RingPeer(Case("imagemp", nbytes, 1, BATCH, 0, 0, (producer, reader)))
     child = FORK.Process(target=_read, args=(peer, reader), daemon=True)
     child.start()
     allowed = os.sched_getaffinity(0)

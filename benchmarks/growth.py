@@ -25,7 +25,7 @@ WHY = (
     "Readers: a write of `ready` and a read of `done` each. Slots: free ones are a "
     "stack and are never searched, so their number costs nothing. Size: the copy, "
     "dearer a byte once a frame is too large for the caches. Pipelines: they share "
-    "nothing but cores and memory; two cores are full with one that runs flat out."
+    "cores, caches and memory and nothing else; here all producers are on one core."
 )
 
 
@@ -93,7 +93,7 @@ def _pipelines(rounds: int, seconds: float) -> Curve:
             used = []
             for _ in range(rounds):
                 runs = [
-                    pool.submit(race, "imagemp", 307_200, 1, seconds, 100.0)
+                    pool.submit(race, "imagemp", 307_200, 1, 32, seconds, 100.0)
                     for _ in range(pipelines)
                 ]
                 used += [run.result()["cpu_us"] for run in runs]

@@ -21,7 +21,6 @@ from imagemp.ring.segment import Segment
 from imagemp.ring.writer import Writer
 from imagemp.spec import FrameSpec
 
-SLOTS = 8
 FORK = get_context("fork")
 Words = AnyArray
 
@@ -32,6 +31,7 @@ class Case:
 
     Attributes:
         peer: The name of the way.
+        slots: Room for so many frames, as far as it can be told.
         fps: 0: as fast as it goes.
         cores: That of the producer, and that of all readers.
     """
@@ -39,6 +39,7 @@ class Case:
     peer: str
     nbytes: int
     readers: int
+    slots: int
     seconds: float
     fps: float
     cores: tuple[int, int]
@@ -50,7 +51,7 @@ class Peer:
     name: ClassVar[str]
 
     def __init__(self, case: Case) -> None:
-        self.nbytes, self.readers = case.nbytes, case.readers
+        self.nbytes, self.slots = case.nbytes, case.slots
 
     def open(self) -> None:
         """In the producer, when all readers have forked."""
@@ -76,7 +77,9 @@ class RingPeer(Peer):
         super().__init__(case)
         self.spec = FrameSpec.image((case.nbytes // 8,), "<u8")
         layout = FrameLayout.of(self.spec)
-        self.writer = Writer(Segment.create(Geometry(SLOTS, 0, layout.nbytes)), layout)
+        self.writer = Writer(
+            Segment.create(Geometry(case.slots, 0, layout.nbytes)), layout
+        )
         self._ends = [(new_counter(), new_counter()) for _ in range(case.readers)]
         for place, (ready, done) in enumerate(self._ends):
             seated = Seated(place, place, os.dup(ready), os.dup(done), -1, every=True)
@@ -115,18 +118,18 @@ class SemaphorePeer(Peer):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self._memory = SharedMemory(create=True, size=SLOTS * case.nbytes)
-        shape = (SLOTS, case.nbytes // 8)
+        self._memory = SharedMemory(create=True, size=case.slots * case.nbytes)
+        shape = (case.slots, case.nbytes // 8)
         self._slots: AnyArray = np.ndarray(shape, np.uint64, self._memory.buf)
         self._slots[:] = 0
-        self._free = [FORK.Semaphore(SLOTS) for _ in range(case.readers)]
+        self._free = [FORK.Semaphore(case.slots) for _ in range(case.readers)]
         self._filled = [FORK.Semaphore(0) for _ in range(case.readers)]
         self._next = 0
 
     def publish(self, words: Words) -> None:
         for free in self._free:
             free.acquire()
-        np.copyto(self._slots[self._next % SLOTS], words)
+        np.copyto(self._slots[self._next % self.slots], words)
         self._next += 1
         for filled in self._filled:
             filled.release()
@@ -137,7 +140,7 @@ class SemaphorePeer(Peer):
         yield None
         while True:
             filled.acquire()
-            yield slots[following % SLOTS]
+            yield slots[following % self.slots]
             following += 1
             free.release()
 
@@ -154,7 +157,7 @@ class QueuePeer(Peer):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        self._queues: list[Any] = [FORK.Queue(SLOTS) for _ in range(case.readers)]
+        self._queues: list[Any] = [FORK.Queue(case.slots) for _ in range(case.readers)]
 
     def publish(self, words: Words) -> None:
         mine = words.copy()  # its thread pickles it later

@@ -1,6 +1,6 @@
 """One run of one peer, in processes of its own.
 
-    python -m benchmarks.race PEER NBYTES READERS SECONDS FPS CORE CORE
+    python -m benchmarks.race PEER NBYTES READERS SLOTS SECONDS FPS CORE CORE
 
 Prints the figures of the run as JSON. Every reader looks at every frame: which it
 is, and at three of its words, whether it is of one piece.
@@ -19,18 +19,19 @@ from typing import Any
 import numpy as np
 
 from .limits import ROOT, cores
-from .peers import FORK, SLOTS, Case, Peer, Words
+from .peers import FORK, Case, Peer, Words
 from .strangers import make_peer
 
-WARM = 2 * SLOTS  # frames before the clock starts: every slot has been touched
 LAST = 2**63
 RUN_S = 30
 Figures = dict[str, float]
 
 
-def race(peer: str, nbytes: int, readers: int, seconds: float, fps: float) -> Figures:
+def race(
+    peer: str, nbytes: int, readers: int, slots: int, seconds: float, fps: float
+) -> Figures:
     """Run one in a process of its own; nothing if it did not come to an end."""
-    arguments = map(str, (peer, nbytes, readers, seconds, fps, *cores()))
+    arguments = map(str, (peer, nbytes, readers, slots, seconds, fps, *cores()))
     command = [sys.executable, "-m", "benchmarks.race", *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - our own program
@@ -46,8 +47,9 @@ def race(peer: str, nbytes: int, readers: int, seconds: float, fps: float) -> Fi
 
 @dataclass
 class Witness:
-    """What a reader saw, its first frames excepted."""
+    """What a reader saw; the clock starts with frame `warm`."""
 
+    warm: int
     following: int = 0
     lost: int = 0
     torn: int = 0
@@ -66,9 +68,9 @@ class Witness:
         self.lost += max(0, seq - self.following)
         self.duplicated += seq < self.following
         self.following = max(self.following, seq + 1)
-        if seq == WARM:
+        if seq == self.warm:
             self.started_cpu_ns = time.process_time_ns()
-        if seq >= WARM:
+        if seq >= self.warm:
             self.late_ns.append(now - int(words[1]))
         return True
 
@@ -87,7 +89,7 @@ class Witness:
 def read(peer: Peer, case: Case, reader: int, told: Connection) -> None:
     """Be a reader."""
     os.sched_setaffinity(0, {case.cores[1]})
-    witness = Witness()
+    witness = Witness(warm(case))
     for words in peer.frames(reader):
         if words is None:
             told.send("ready")
@@ -108,7 +110,7 @@ class Producer:
 
     def run(self) -> int:
         """Publish until the time is over; give when the clock started."""
-        for _ in range(WARM):
+        for _ in range(warm(self.case)):
             self.publish(self.seq)
             time.sleep(0.001)  # readers connect at the first one
         self.took_ns.clear()
@@ -130,6 +132,11 @@ class Producer:
         self.peer.publish(words)
         self.took_ns.append(time.monotonic_ns() - started)
         self.seq += 1
+
+
+def warm(case: Case) -> int:
+    """How many frames come before the clock starts: every slot has been touched."""
+    return 2 * case.slots
 
 
 def run(case: Case) -> Figures:
@@ -158,7 +165,9 @@ def _together(
 ) -> dict[str, Any]:
     n = len(producer.took_ns)
     ended = max(figures["ended_ns"] for figures in seen)
-    cpu_ns = cpu_ns * n // (n + WARM)  # its own includes the frames before the clock
+    cpu_ns = (
+        cpu_ns * n // (n + warm(producer.case))
+    )  # its own includes the frames before the clock
     used = cpu_ns + sum(figures["cpu_ns"] for figures in seen)
     return {
         "frames": n,
@@ -175,9 +184,11 @@ def _together(
 
 def main() -> None:
     """Run the command line."""
-    peer, nbytes, readers, seconds, fps, *where = sys.argv[1:]
-    on = (int(where[0]), int(where[1]))
-    case = Case(peer, int(nbytes), int(readers), float(seconds), float(fps), on)
+    peer, *numbers = sys.argv[1:]
+    nbytes, readers, slots = map(int, numbers[:3])
+    seconds, fps = map(float, numbers[3:5])
+    on = (int(numbers[5]), int(numbers[6]))
+    case = Case(peer, nbytes, readers, slots, seconds, fps, on)
     sys.stdout.write(json.dumps(run(case)) + "\n")
     sys.stdout.flush()
     os._exit(0)  # likewise

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .peers import SLOTS, Case, Peer, QueuePeer, RingPeer, SemaphorePeer, Words
+from .peers import Case, Peer, QueuePeer, RingPeer, SemaphorePeer, Words
 
 CONNECT_S = 0.5
 MODULES = {"iceoryx2": "iceoryx2", "zenoh": "zenoh", "faster-fifo": "faster_fifo"}
@@ -65,7 +65,7 @@ class IceoryxPeer(Peer):
             iox.Slice[ctypes.c_uint8]  # type: ignore[misc,unused-ignore]
         )
         frames = frames.enable_safe_overflow(False).max_subscribers(16)
-        frames = frames.subscriber_max_buffer_size(SLOTS).open_or_create()
+        frames = frames.subscriber_max_buffer_size(self.slots).open_or_create()
         events = node.service_builder(name).event().open_or_create()
         self._kept += [node, frames, events]
         return iox, frames, events
@@ -92,7 +92,7 @@ class ZenohPeer(Peer):
             congestion_control=zenoh.CongestionControl.BLOCK,
             reliability=zenoh.Reliability.RELIABLE,
         )
-        size = (SLOTS + 2) * (self.nbytes + 4096)
+        size = (self.slots + 2) * (self.nbytes + 4096)
         self._memory = zenoh.shm.ShmProvider.default_backend(size)
         self._policy = zenoh.shm.BlockOn(zenoh.shm.GarbageCollect())
         until = time.monotonic() + 10
@@ -129,7 +129,7 @@ class FasterFifoPeer(Peer):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         fifo = import_module("faster_fifo")
-        size = SLOTS * (case.nbytes + 4096)
+        size = case.slots * (case.nbytes + 4096)
         self._queues = [fifo.Queue(size) for _ in range(case.readers)]
 
     def publish(self, words: Words) -> None:

@@ -106,7 +106,7 @@ class Report:
             console.print(_table(title, rows))
         console.print(_table(self.title, [_cells(key) for key in self.keys]))
         for sentence in self.notes:
-            console.print(sentence, highlight=False)
+            console.print(sentence, highlight=False, markup=False)
         if options.json is not None:
             options.json.write_text(json.dumps(self.plain(), indent=2) + "\n")
 

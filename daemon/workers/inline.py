@@ -66,8 +66,10 @@ class InlineCallbacks:
         """
         told = counts.get("numbers", {}).get("callbacks", {})
         for name in self._delivered:
-            delivered = told.get(name, {}).get("delivered", 0)
-            self._delivered[name] = handled - (counts.get("handled", 0) - delivered)
+            line = told.get(name, {})
+            missing = counts.get("handled", 0) - line.get("delivered", 0)
+            self._delivered[name] = handled - missing
+            self._behind[name] = line.get("behind", 0)
 
     def process(self, frame: Frame, *, is_newest: bool = True) -> tuple[Frame, str]:
         """Run all; give the frame to record, or why there is none.

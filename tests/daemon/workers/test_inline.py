@@ -282,3 +282,13 @@ def test_a_successor_goes_on_counting(
     inline.process(frame())
 
     assert inline.numbers()["Good"]["delivered"] == delivered + 1
+
+
+def test_a_successor_does_not_take_what_was_let_go_for_errors(begin: Begin) -> None:
+    inline = begin("Good")
+    line = {"delivered": 4, "behind": 6}
+
+    inline.resume(12, {"handled": 10, "numbers": {"callbacks": {"Good": line}}})
+
+    numbers = inline.numbers()["Good"]
+    assert (numbers["delivered"], numbers["behind"]) == (6, 6)
