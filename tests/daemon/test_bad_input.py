@@ -88,7 +88,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     (folder / "syntax.py").write_text("def (:\n")
     (folder / "garbage.mp4").write_bytes(b"no video at all " * 1000)
     (folder / "cut.mp4").write_bytes(clip("bikes.mp4").read_bytes()[:20_000])
-    (folder / "garbage.tif").write_bytes(b"II*\0\x08\0\0\0" + bytes(range(255, 128, -1)) * 8)
+    (folder / "garbage.tif").write_bytes(
+        b"II*\0\x08\0\0\0" + bytes(range(255, 128, -1)) * 8
+    )
     (folder / "empty.tif").write_bytes(b"")
     (folder / "empty").mkdir()
     with running(folder, STEADY) as started:

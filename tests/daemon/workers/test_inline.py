@@ -135,6 +135,22 @@ def test_a_callback_cannot_write_into_the_frame_that_is_recorded(begin: Begin) -
     assert recorded.image.tolist() == [9, 9]
 
 
+@pytest.mark.parametrize(("recorded", "delivered"), [("", 1), ("Negative", 3)])
+def test_who_wants_the_newest_lets_the_others_go_unless_it_is_recorded(
+    begin: Begin, tmp_path: Path, recorded: str, delivered: int
+) -> None:
+    inline = begin()
+    plan = CallbackPlan("Negative", f"{tmp_path}/user.py:Negative", policy="latest")
+    inline.load([plan], recorded)
+    inline.open(FrameSpec.image((2,)))
+
+    for is_newest in (False, False, True):
+        inline.process(frame(), is_newest=is_newest)
+
+    numbers = inline.numbers()["Negative"]
+    assert (numbers["delivered"], numbers["behind"]) == (delivered, 3 - delivered)
+
+
 # -- errors
 
 
