@@ -194,8 +194,8 @@ class Session:
     def prepare(self, name: str) -> None:
         """Have a ring made; its producer answers, and then all is attached."""
         facts, ring = self.facts, self.run.rings[name]
-        if facts.has_ended or ring.is_over:
-            return
+        if facts.has_ended or ring.is_over or ring.live is not None:
+            return  # nothing more is wanted of it, or it has made one meanwhile
         self.run.send(ring.plan.producer, prepare_order(facts, ring))
 
     def _go_if_all_answered(self) -> None:

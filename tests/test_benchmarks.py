@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in C")
 
 
-@pytest.mark.parametrize("name", ["ring", "overflow", "growth"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "overflow",
+        pytest.param("ring", marks=pytest.mark.system),
+        pytest.param("growth", marks=pytest.mark.system),
+    ],
+)
 def test_a_benchmark_tells_every_figure_it_promises(name: str, tmp_path: Path) -> None:
     promised = importlib.import_module(f"benchmarks.{name}").KEYS
 
