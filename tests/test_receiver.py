@@ -219,6 +219,7 @@ def test_waiting_costs_no_cpu(daemon: Daemon) -> None:
         assert said(early) == "20"
         with outside(daemon, "every") as first, outside(daemon, "latest") as other:
             pids = [process.pid for process in (first, between, newest, other)]
+            time.sleep(1)  # the last to come has still to lie down
             before = [ticks(pid) for pid in pids]
             time.sleep(2)
             after = [ticks(pid) for pid in pids]
