@@ -168,17 +168,8 @@ class EveryReader(Reader):
         next: Index of the next frame to give, -1 while unknown.
     """
 
-    def __init__(
-        self,
-        segment: Segment,
-        spec: FrameSpec,
-        ready: int,
-        done: int,
-        evicted: int = -1,
-    ) -> None:
-        super().__init__(segment, spec, ready, done, evicted)
-        self.next = -1
-        self._granted = 0
+    next: int = -1
+    _granted: int = 0
 
     def take(self) -> Frame | None:
         if self.evicted >= 0:
@@ -240,16 +231,7 @@ class EveryReader(Reader):
 class LatestReader(Reader):
     """Gives the newest frame only, and never an old one twice."""
 
-    def __init__(
-        self,
-        segment: Segment,
-        spec: FrameSpec,
-        ready: int,
-        done: int,
-        evicted: int = -1,
-    ) -> None:
-        super().__init__(segment, spec, ready, done, evicted)
-        self._over = False
+    _over: bool = False
 
     def take(self) -> Frame | None:
         self.check_evicted()
