@@ -4,7 +4,6 @@ A child class overrides `step`, which waits for whatever it listens to and deals
 with it, and one method an order: `on_start` for `Start`, `on_let_go` for `LetGo`.
 """
 
-import logging
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -19,8 +18,6 @@ from .orders import (
     Told,
     ToWorker,
 )
-
-log = logging.getLogger(__name__)
 
 
 class Worker:

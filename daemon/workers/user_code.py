@@ -1,7 +1,6 @@
 """Runs a user's callback: loads it, keeps its deque, carries its messages."""
 
 import json
-import logging
 import socket
 from collections import deque
 from collections.abc import Mapping
@@ -16,8 +15,6 @@ from imagemp.frames import Frame
 from imagemp.link import MAX_PACKET
 from imagemp.load import load_object
 from imagemp.spec import FrameSpec
-
-log = logging.getLogger(__name__)
 
 
 class CallbackPlan(Struct, frozen=True):
