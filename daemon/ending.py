@@ -2,6 +2,7 @@
 
 import logging
 import time
+from typing import Literal
 
 import msgspec
 
@@ -24,6 +25,7 @@ class Ending:
         self._run = run
         self._moved_at = 0.0  # when draining last moved on
         self._handled = -1  # and how far it was then
+        self._writers: list[Post] = []  # whose part of the manifest is yet to come
 
     # -- ways to end
 
@@ -91,8 +93,8 @@ class Ending:
             facts.fail("E_INTERNAL", problem, "see the log")
             self.stop()
         self.has_drained(post.name)
-        if is_encoder and facts.stage is Stage.FINALISING:
-            self.conclude()
+        if is_encoder:
+            self.has_finished(post)
 
     # -- draining
 
@@ -160,14 +162,8 @@ class Ending:
         facts.counts = close_law(facts, run.totals())
         for broken in facts.counts.broken():
             log.error("%s: accounts do not close: %s", facts.id, broken)
-        run.timers.set("finalise", FINALISE_S, self._finalise_hangs)
-        encoder = self._encoder()
-        if encoder is None or encoder.name in facts.given_up:
-            self.conclude()
-        elif encoder.name in facts.opened:
-            self.write_manifest(encoder)
-        else:
-            self.conclude()
+        self._writers = self._encoders()
+        self._write_next()
 
     def _finalise_hangs(self) -> None:
         facts = self._run.facts
@@ -175,13 +171,35 @@ class Ending:
         facts.fail("E_DISK", f"{facts.plan.name}: the disk does not answer")
         self.conclude()
 
-    def write_manifest(self, post: Post) -> None:
-        """Have the encoder write run.json and close its files."""
+    def has_finished(self, post: Post) -> None:
+        """An encoder has written its part of the manifest, or never will."""
+        if post in self._writers:
+            self._writers.remove(post)
+        if self._run.facts.stage is Stage.FINALISING:
+            self._write_next()
+
+    def opened_late(self, post: Post) -> None:
+        """An encoder is back at work on a session that is being closed, or is."""
+        if self._run.facts.has_ended or post in self._writers[:1]:
+            self._have_written(post)
+
+    def _write_next(self) -> None:
+        if not self._writers:
+            self.conclude()
+            return
+        self._run.timers.set("finalise", FINALISE_S, self._finalise_hangs)
+        self._have_written(self._writers[0])
+
+    def _have_written(self, post: Post) -> None:
+        """Have an encoder close its files and write its part of session.json."""
         facts = self._run.facts
         missing = facts.events_left_out
         left_out = [{"name": "events_left_out", "n": missing}] if missing else []
+        end: Literal["complete", "incomplete"] = (
+            "incomplete" if facts.problem else "complete"
+        )
         order = Finalise(
-            "incomplete" if facts.problem else "complete",
+            "running" if post in self._writers[:-1] else end,
             time.time_ns(),
             msgspec.to_builtins(facts.counts),
             [*facts.events, *left_out],
@@ -202,6 +220,8 @@ class Ending:
         run.set_stage(Stage.INCOMPLETE if facts.problem else Stage.COMPLETE)
         run.over()
 
-    def _encoder(self) -> Post | None:
-        posts = self._run.posts.values()
-        return next((post for post in posts if post.kind == "encoder"), None)
+    def _encoders(self) -> list[Post]:
+        """Give the encoders that have the folder open, the manifest's keeper last."""
+        facts, posts = self._run.facts, self._run.posts.values()
+        able = facts.opened - facts.given_up.keys()
+        return [p for p in posts if p.kind == "encoder" and p.name in able][::-1]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from imagemp.config import CallbackConfig, Config, PipelineConfig
+from imagemp.config import CallbackConfig, Config, EncoderConfig, PipelineConfig
 
 SOURCE = "source"  # the ring that capture makes
 CAPTURE = "capture"
@@ -93,10 +93,10 @@ class PipelinePlan(Struct, frozen=True):
 def plan_pipeline(config: Config, name: str) -> PipelinePlan:
     """Work out what a pipeline of the configuration consists of."""
     pipeline = config.pipelines[name]
+    encoders = pipeline.encoders
     apart = [c for c in pipeline.callbacks if not c.inline]
     workers = [WorkerPlan(CAPTURE, "capture")]
-    if pipeline.encoder is not None:
-        workers.append(_encoder(config, name))
+    workers += [_encoder(config, name, place) for place in range(len(encoders))]
     workers += [WorkerPlan(c.name, "callback", _callback(c), (c.name,)) for c in apart]
     schedule = msgspec.to_builtins(pipeline.schedule)
     is_free = pipeline.schedule == type(pipeline.schedule)()
@@ -127,25 +127,30 @@ def _ring(config: Config, pipeline: PipelineConfig) -> dict[str, Any]:
 
 def _rings(pipeline: PipelineConfig, apart: list[CallbackConfig]) -> list[RingPlan]:
     """One ring of the source, and one of what each callback returns."""
-    encoder = pipeline.encoder
-    fed_by = encoder_input(pipeline)
-    recorders = [ReaderPlan(encoder.name, "every", evictable=False)] if encoder else []
+    fed_by = {encoder.name: feeder(pipeline, encoder) for encoder in pipeline.encoders}
+    recorders = {
+        ring: tuple(
+            ReaderPlan(name, "every", evictable=False)
+            for name, callback in fed_by.items()
+            if callback == ring
+        )
+        for ring in ("", *(c.name for c in apart))
+    }
     callbacks = [
-        ReaderPlan(c.name, c.policy, evictable=c.policy == "every" and c.name != fed_by)
+        ReaderPlan(
+            c.name, c.policy, evictable=c.policy == "every" and not recorders[c.name]
+        )
         for c in apart
     ]
-    rings = [RingPlan(SOURCE, CAPTURE, (*(() if fed_by else recorders), *callbacks))]
-    for callback in apart:
-        readers = tuple(recorders) if callback.name == fed_by else ()
-        rings.append(RingPlan(f"callback:{callback.name}", callback.name, readers))
-    return rings
+    return [
+        RingPlan(SOURCE, CAPTURE, (*recorders[""], *callbacks)),
+        *(RingPlan(f"callback:{c.name}", c.name, recorders[c.name]) for c in apart),
+    ]
 
 
-def encoder_input(pipeline: PipelineConfig) -> str:
-    """Name the callback, in a process of its own, that feeds the encoder; or ""."""
-    if pipeline.encoder is None or not pipeline.encoder.input:
-        return ""
-    name = pipeline.encoder.input.removeprefix("callback:")
+def feeder(pipeline: PipelineConfig, encoder: EncoderConfig) -> str:
+    """Name the callback, in a process of its own, that feeds an encoder; or ""."""
+    name = (encoder.input or "").removeprefix("callback:")
     inline = {c.name for c in pipeline.callbacks if c.inline}
     return "" if name in inline else name
 
@@ -160,15 +165,17 @@ def _callback(callback: CallbackConfig) -> dict[str, Any]:
     }
 
 
-def _encoder(config: Config, name: str) -> WorkerPlan:
+def _encoder(config: Config, name: str, place: int) -> WorkerPlan:
+    """Give what an encoder is told; the first keeps the papers, and runs the inline."""
     pipeline = config.pipelines[name]
-    encoder = pipeline.encoder
-    assert encoder is not None
-    inline = [c for c in pipeline.callbacks if c.inline]
+    encoder, is_first = pipeline.encoders[place], place == 0
+    inline = [c for c in pipeline.callbacks if c.inline and is_first]
     fed_by = (encoder.input or "").removeprefix("callback:")
     plan = {
         "name": encoder.name,
         "pipeline": name,
+        "is_keeper": is_first,
+        "is_alone": len(pipeline.encoders) == 1,
         "data_dir": config.daemon.data_dir,
         "require_mount": config.daemon.require_mount,
         "limits": {

@@ -112,7 +112,7 @@ class Session:
         facts.opened.add(post.name)
         facts.waiting.discard(post.name)
         if facts.stage is Stage.FINALISING or facts.has_ended:
-            self.ending.write_manifest(post)  # it was given up meanwhile
+            self.ending.opened_late(post)
         self._go_if_all_answered()
 
     def on_first_frame(self, post: Post, told: FirstFrame) -> None:
@@ -185,9 +185,9 @@ class Session:
         """A consumer has dealt with all its frames."""
         self.ending.has_drained(post.name)
 
-    def on_finished(self, _post: Post, _told: Finished) -> None:
-        """The manifest is written."""
-        self.ending.conclude()
+    def on_finished(self, post: Post, _told: Finished) -> None:
+        """An encoder's part of the manifest is written."""
+        self.ending.has_finished(post)
 
     # -- steps
 

@@ -73,6 +73,7 @@ class CallbackWorker(Consumer):
         if self.place == self._inherited and index > self.handled:
             self.recorded += index - self.handled
             self.handled = index
+            self.go_on_from(index)
         self._inherited = -1
         super().catch_up(index)
 

@@ -42,6 +42,7 @@ class Consumer(Worker):
         self.session, self.place = "", -1
         self.handled = self.recorded = 0
         self.skipped: Counter[str] = Counter()
+        self._next = 0  # index of the frame to be taken next
         self._cadence = Cadence(REPORT_S)
         self._discarding = self._is_drained = self._has_begun = False
         self._lags: deque[int] = deque(maxlen=LAGS)
@@ -59,12 +60,15 @@ class Consumer(Worker):
     def begin(self, spec: FrameSpec) -> None:
         """The first ring that this process sees of the session is there."""
 
-    def handle(self, frame: Frame) -> str:
-        """Deal with a frame; "" if it was, else the cause it is skipped under."""
+    def handle(self, frame: Frame) -> str | None:
+        """Deal with a frame; "" if it was, else the cause it is skipped under.
+
+        None: it is kept, and `settle` will be told what became of it.
+        """
         raise NotImplementedError
 
     def finish(self) -> None:
-        """All frames of the session have been dealt with."""
+        """All frames of the session have been taken; settle those that were kept."""
 
     def numbers(self) -> dict[str, Any]:
         """What else a report should tell."""
@@ -86,7 +90,7 @@ class Consumer(Worker):
     def on_open_session(self, order: OpenSession, _fds: list[int]) -> None:
         self.feed.clear()
         self.session = order.session
-        self.handled, self.recorded = 0, 0
+        self.handled = self.recorded = self._next = 0
         self.skipped.clear()
         self._lags.clear()
         self._discarding = self._is_drained = self._has_begun = False
@@ -96,6 +100,7 @@ class Consumer(Worker):
             self.broken(order, error)
             self.session = ""
         else:
+            self.go_on_from(self.handled)
             self.tell(Opened(order.session, folder))
 
     def on_enter(self, order: Enter, fds: list[int]) -> None:
@@ -147,6 +152,18 @@ class Consumer(Worker):
         """Recorded frames that would outlive a power cut."""
         return 0
 
+    def settle(self, frame: Frame, cause: str = "") -> None:
+        """Account for a frame and give it back; `cause`: it is skipped."""
+        if cause:
+            self.skip(cause)
+        else:
+            self.handled += 1
+            self.recorded += 1
+            self._cadence.mark()
+        lag = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - frame.info.t_arrival_ns
+        self._lags.append(lag)
+        self.feed.release(frame)
+
     def skip(self, cause: str, n: int = 1) -> None:
         """Account for frames that were given up."""
         self.handled += n
@@ -183,38 +200,35 @@ class Consumer(Worker):
                 if frame is None:
                     return
                 self._account(frame)
-                self.feed.release(frame)
             except Evicted:
                 self.feed.leave()
                 return
 
     def _account(self, frame: Frame) -> None:
-        self.catch_up(frame.info.index)
-        if frame.info.index < self.handled:
-            return  # an earlier process of this worker has dealt with it
-        if self._discarding:
-            self.skip("undrained")
+        index = frame.info.index
+        self.catch_up(index)
+        if index < self._next:  # an earlier process of this worker has dealt with it
+            self.feed.release(frame)
             return
-        cause = self.handle(frame)
-        self._lags.append(
-            time.clock_gettime_ns(time.CLOCK_BOOTTIME) - frame.info.t_arrival_ns
-        )
-        if cause:
-            self.skip(cause)
-            return
-        self.handled += 1
-        self.recorded += 1
-        self._cadence.mark()
+        self._next = index + 1
+        cause = "undrained" if self._discarding else self.handle(frame)
+        if cause is not None:
+            self.settle(frame, cause)
 
     def catch_up(self, index: int) -> None:
         """Frames between the last one and this never reached us."""
-        if index > self.handled:
-            self.skip("behind", index - self.handled)
+        if index > self._next:
+            self.skip("behind", index - self._next)
+            self._next = index
+
+    def go_on_from(self, index: int) -> None:
+        """Frames before this one have been dealt with, by a process before."""
+        self._next = max(self._next, index)
 
     def _drain(self) -> None:
         self.catch_up(self.feed.end_index)
-        self._is_drained = True
         self.finish()
+        self._is_drained = True
         self.report()
         self.tell(Drained(self.session))
 

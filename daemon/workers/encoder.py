@@ -51,7 +51,7 @@ class Encoder(Consumer):
         self.papers: Papers | None = None
         self.recording: Recording | None = None
         self.inline = InlineCallbacks(self.tell)
-        self._resumed = self._is_orphan = False
+        self._resumed = self._is_orphan = self._is_finalised = False
         self._failure = ""  # the cause all further frames are skipped under
         self._fps = 0.0
 
@@ -60,7 +60,7 @@ class Encoder(Consumer):
     def open(self, order: OpenSession) -> str:
         self._let_go()
         self.plan = plan = msgspec.convert(order.config, EncoderPlan)
-        self._failure, self._resumed = "", order.resume
+        self._failure, self._resumed, self._is_finalised = "", order.resume, False
         self.inline.load(plan.callbacks, plan.input)
         if order.resume:
             self.papers = Papers.resume(plan, order.session)
@@ -75,7 +75,7 @@ class Encoder(Consumer):
         if not self.inline.input:
             self._start_recording(spec)
 
-    def handle(self, frame: Frame) -> str:
+    def handle(self, frame: Frame) -> str | None:
         signal.alarm(STEP_S)
         try:
             is_newest = not self.feed.is_pending
@@ -137,6 +137,7 @@ class Encoder(Consumer):
         if self.papers is None:
             return
         self.papers.finalise(order, self._files())
+        self._is_finalised = True
         session, self.session = self.session, ""
         self._let_go()
         self.feed.clear()
@@ -167,8 +168,8 @@ class Encoder(Consumer):
     def _resume(self, papers: Papers, order: OpenSession) -> None:
         self.skipped.update(order.counts.get("skipped", {}))
         self.handled = order.counts.get("handled", 0)
-        if papers.spec is not None:
-            self._start_recording(papers.spec)
+        if (spec := papers.spec()) is not None:
+            self._start_recording(spec)
         self.inline.resume(self.handled, order.counts)
 
     def _start_recording(self, spec: FrameSpec) -> None:
@@ -194,6 +195,7 @@ class Encoder(Consumer):
         """Count what the process before has recorded, and nothing twice."""
         self.recorded = recording.recorded
         self.handled = max(self.handled, recording.next_index)
+        self.go_on_from(self.handled)
         unknown = self.handled - self.recorded - sum(self.skipped.values())
         if unknown > 0:
             self.skipped["filtered" if self.inline.input else "disk_error"] += unknown
@@ -224,7 +226,7 @@ class Encoder(Consumer):
 
     def _abandon(self) -> None:
         """Nobody came to finalise the session that was on: its manifest says so."""
-        if self.papers is None or self.plan is None or not self.papers.is_running:
+        if self.papers is None or self.plan is None or self._is_finalised:
             return
         line = {
             "recorded": self.recorded,

@@ -104,9 +104,13 @@ class Deliver(Order, frozen=True):
 
 
 class Finalise(Order, frozen=True):
-    """All has been read: write the manifest. Answer: Finished."""
+    """All has been read: add your files to the manifest. Answer: Finished.
 
-    state: Literal["complete", "incomplete"]
+    Attributes:
+        state: `running` for all but the last encoder, which writes the rest too.
+    """
+
+    state: Literal["running", "complete", "incomplete"]
     ended_unix_ns: int
     counts: dict[str, Any]
     events: list[dict[str, Any]]

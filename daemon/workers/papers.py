@@ -2,18 +2,19 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, Self
 
 from msgspec import Struct
 
-from imagemp.errors import DiskError
+from imagemp.errors import DiskError, ImagempError
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import (
     Manifest,
     RecordedFile,
-    State,
     read_manifest,
     write_manifest,
 )
@@ -31,6 +32,8 @@ class EncoderPlan(Struct, frozen=True):
 
     Attributes:
         name: The encoder's.
+        is_keeper: It makes the session's manifest, and is the last to write in it.
+        is_alone: No other encoder writes in the session's folder.
         data_dir: Where all recordings are.
         limits: When to begin a new file.
         sync_ms: How often the disk is asked to have it all.
@@ -44,6 +47,8 @@ class EncoderPlan(Struct, frozen=True):
     data_dir: str
     limits: SegmentLimits
     sync_ms: int
+    is_keeper: bool = True
+    is_alone: bool = True
     require_mount: bool = False
     input: str = ""
     callbacks: list[CallbackPlan] = []
@@ -53,10 +58,15 @@ class EncoderPlan(Struct, frozen=True):
 
 
 class Papers:
-    """The folder is locked and the manifest says `running` until `close`."""
+    """The folder, locked until `close`, and its manifest.
 
-    def __init__(self, folder: SessionFolder, manifest: Manifest) -> None:
-        self._folder, self._manifest = folder, manifest
+    One encoder of a session keeps the manifest, which says `running` meanwhile. At
+    the end the encoders add their files one after the other, the keeper last.
+    """
+
+    def __init__(self, folder: SessionFolder, plan: EncoderPlan) -> None:
+        self._folder = folder
+        self._is_keeper, self._is_alone = plan.is_keeper, plan.is_alone
 
     @classmethod
     def create(cls, plan: EncoderPlan, session: str, started_unix_ns: int) -> Self:
@@ -72,6 +82,8 @@ class Papers:
                 "mount the disk, then start again",
             )
         folder = SessionFolder.create(data_dir, plan.pipeline, session)
+        if not plan.is_keeper:
+            return cls(folder, plan)
         manifest = Manifest(
             session=session,
             pipeline=plan.pipeline,
@@ -81,8 +93,8 @@ class Papers:
             clock_synchronised=plan.clock_synchronised,
             config=plan.config,
         )
-        write_manifest(folder.path, manifest)
-        return cls(folder, manifest)
+        write_manifest(folder.path, manifest, is_new=True)
+        return cls(folder, plan)
 
     @classmethod
     def resume(cls, plan: EncoderPlan, session: str) -> Self:
@@ -90,25 +102,22 @@ class Papers:
 
         Raises:
             DiskError: It is gone.
-            RecordingError: Its manifest is.
         """
         folder = SessionFolder.open(Path(plan.data_dir) / plan.pipeline / session)
-        return cls(folder, read_manifest(folder.path))
+        return cls(folder, plan)
 
     @property
     def path(self) -> Path:
         """The session's folder."""
         return self._folder.path
 
-    @property
     def spec(self) -> FrameSpec | None:
-        """What the recorded frames look like, once that is known."""
-        return self._manifest.spec
+        """Read what the keeper's frames look like, once that is known; None to others.
 
-    @property
-    def is_running(self) -> bool:
-        """Whether nobody has said yet how the session ended."""
-        return self._manifest.state == "running"
+        Raises:
+            RecordingError: The manifest cannot be read.
+        """
+        return read_manifest(self.path).spec if self._is_keeper else None
 
     @property
     def disk_free(self) -> int:
@@ -117,32 +126,48 @@ class Papers:
 
     def note_spec(self, spec: FrameSpec) -> None:
         """The recorded frames look like this."""
-        if self._manifest.spec is None:
-            self._manifest.spec = spec
-            write_manifest(self.path, self._manifest)
+        if not self._is_keeper:
+            return
+        manifest = read_manifest(self.path)
+        if manifest.spec is None:
+            manifest.spec = spec
+            write_manifest(self.path, manifest)
 
     def finalise(self, order: Finalise, files: list[RecordedFile]) -> None:
-        """The session is over, and this is all of it."""
-        self._manifest.clock = order.clock
-        self._manifest.events = order.events
-        self._manifest.ended_unix_ns = order.ended_unix_ns
-        self._end(order.state, order.counts, files)
+        """Add this encoder's files; and all else, if the order is the last."""
+        with logged():
+            manifest = read_manifest(self.path)
+            manifest.files = [*manifest.files, *files]
+            if order.state != "running":
+                manifest.clock, manifest.events = order.clock, order.events
+                manifest.ended_unix_ns = order.ended_unix_ns
+                manifest.state, manifest.counts = order.state, order.counts
+            write_manifest(self.path, manifest)
 
     def abandon(self, counts: dict[str, Any], files: list[RecordedFile]) -> None:
-        """Nobody is left to finalise the session: say what is known."""
-        self._manifest.ended_unix_ns = time.time_ns()
-        self._end("incomplete", counts, files)
+        """Nobody is left to finalise the session: say what is known.
+
+        Among several encoders none knows enough; recovery will say it from the files.
+        """
+        if not self._is_alone:
+            return
+        with logged():
+            manifest = read_manifest(self.path)
+            if manifest.state == "running":
+                manifest.ended_unix_ns = time.time_ns()
+                manifest.state, manifest.counts = "incomplete", counts
+                manifest.files = files
+                write_manifest(self.path, manifest)
 
     def close(self) -> None:
         """Let go of the folder. May be called twice."""
         self._folder.close()
 
-    def _end(
-        self, state: State, counts: dict[str, Any], files: list[RecordedFile]
-    ) -> None:
-        self._manifest.state, self._manifest.counts = state, counts
-        self._manifest.files = files
-        try:
-            write_manifest(self.path, self._manifest)
-        except DiskError as error:
-            log.error("manifest not written: %s", error)
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """Let no trouble with the manifest out: the recording matters more."""
+    try:
+        yield
+    except ImagempError as error:
+        log.error("manifest not written: %s", error)

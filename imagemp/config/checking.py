@@ -65,7 +65,7 @@ def slot_nbytes(source: SourceConfig) -> int:
 def _needs(pipeline: PipelineConfig, key: str, data_dir: str) -> list[Need]:
     ring, name = pipeline.ring, key.removeprefix("pipelines.")
     apart = [c for c in pipeline.callbacks if not c.inline]
-    workers = 1 + len(apart) + (pipeline.encoder is not None)
+    workers = 1 + len(apart) + len(pipeline.encoders)
     needs = [Need(key, f"{name} {workers} workers", workers * WORKER_NBYTES)]
     if nbytes := slot_nbytes(pipeline.source):
         size = ring.slots * nbytes

@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import ConfigError
 from .rules import (
@@ -29,6 +30,8 @@ from .sections import (
 from .tables import Part, Table, Tables, as_table, join, refuse_later
 from .values import Name, SourceKind
 from .wording import show, suggest
+
+Named = TypeVar("Named", EncoderConfig, CallbackConfig)
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -104,7 +107,7 @@ class ConfigTables(Tables):
         """Read one pipeline, and check what its keys say together."""
         parts: dict[str, Part] = {
             "source": self.source,
-            "encoder": self.encoder,
+            "encoder": self.encoders,
             "callbacks": self.callbacks,
         }
         pipeline = self.read(PipelineConfig, found, key, base, parts)
@@ -131,45 +134,49 @@ class ConfigTables(Tables):
             own["scale"] = table.pop("scale")
         return self.read(ClassSource, {**own, "options": table}, key, base)
 
-    def encoder(
-        self, found: object, key: str, base: EncoderConfig | None
-    ) -> EncoderConfig | None:
-        """Read the table of an encoder, or an array of one."""
-        if not isinstance(found, list):
-            return self.read(EncoderConfig, found, key, base)
-        if len(found) > 1:
-            several = f"several encoders on one pipeline, is an array of {len(found)}"
-            raise ConfigError(key, f"not yet: {several}")
-        return self.read(EncoderConfig, found[0], key) if found else None
+    def encoders(
+        self, found: object, key: str, base: tuple[EncoderConfig, ...] | None
+    ) -> tuple[EncoderConfig, ...]:
+        """Read the table of one encoder, or an array of several.
+
+        Over a `base`, a table holds keys of its only encoder, or of some by name.
+        """
+        if isinstance(found, list):
+            keys = [item_key(key, i, table) for i, table in enumerate(found)]
+            both = zip(found, keys, strict=True)
+            return tuple(self.read(EncoderConfig, t, full) for t, full in both)
+        if base is not None and len(base) > 1:
+            return self.some(EncoderConfig, found, key, base)
+        return (self.read(EncoderConfig, found, key, base[0] if base else None),)
 
     def callbacks(
         self, found: object, key: str, base: tuple[CallbackConfig, ...] | None
     ) -> tuple[CallbackConfig, ...]:
         """Read the array of callbacks; over a `base`, a table of some by name."""
         if isinstance(found, dict) and base is not None:
-            return self.some_callbacks(found, key, base)
+            return self.some(CallbackConfig, found, key, base)
         if not isinstance(found, list):
             raise ConfigError(key, f"must be an array of tables, is {show(found)}")
         return tuple(
-            self.read(CallbackConfig, table, callback_key(key, i, table))
+            self.read(CallbackConfig, table, item_key(key, i, table))
             for i, table in enumerate(found)
         )
 
-    def some_callbacks(
-        self, found: Table, key: str, base: tuple[CallbackConfig, ...]
-    ) -> tuple[CallbackConfig, ...]:
-        """Give all callbacks of `base`, those in the table changed."""
-        by_name = {callback.name: callback for callback in base}
-        for name, table in found.items():
+    def some(
+        self, section: type[Named], found: object, key: str, base: tuple[Named, ...]
+    ) -> tuple[Named, ...]:
+        """Give all sections of `base`, those named in the table changed."""
+        by_name = {one.name: one for one in base}
+        for name, table in as_table(found, key).items():
             full = join(key, name)
             if name not in by_name:
-                known = suggest(name, by_name)
-                raise ConfigError(full, f"unknown callback; {known}")
-            by_name[name] = self.read(CallbackConfig, table, full, by_name[name])
+                what = key.rpartition(".")[2].rstrip("s")
+                raise ConfigError(full, f"unknown {what}; {suggest(name, by_name)}")
+            by_name[name] = self.read(section, table, full, by_name[name])
         return tuple(by_name.values())
 
 
-def callback_key(key: str, place: int, table: object) -> str:
-    """Give the key of a callback, by its name if it has one."""
+def item_key(key: str, place: int, table: object) -> str:
+    """Give the key of one table of an array, by its name if it has one."""
     name = table.get("name") if isinstance(table, dict) else None
     return join(key, name) if isinstance(name, str) and name else f"{key}[{place}]"

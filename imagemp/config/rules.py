@@ -45,11 +45,11 @@ def check_schedule(schedule: ScheduleConfig, key: str) -> None:
 def check_names(pipeline: PipelineConfig, key: str) -> None:
     """Refuse a name that two workers would have, or two sets of files."""
     owners = {CAPTURE: "the capture worker's"}
-    if pipeline.encoder is not None:
-        name = pipeline.encoder.name
-        taken = {**owners, MAIN_FILES: "the main encoder's files"}
-        _refuse_taken(name, taken, f"{key}.encoder.name")
-        owners[name] = "the encoder's"
+    files = {MAIN_FILES: "the main encoder's files"}
+    for place, encoder in enumerate(pipeline.encoders):
+        full = f"{encoder_key(pipeline, key, place)}.name"
+        _refuse_taken(encoder.name, owners | files, full)
+        owners[encoder.name] = "the encoder's"
     names = [callback.name for callback in pipeline.callbacks]
     for name in names:
         full = f"{key}.callbacks.{name}.name"
@@ -63,16 +63,13 @@ def check_names(pipeline: PipelineConfig, key: str) -> None:
 def check_callbacks(pipeline: PipelineConfig, key: str) -> None:
     """Refuse a callback without a place to run, and an input without a callback."""
     for callback in pipeline.callbacks:
-        if callback.inline and pipeline.encoder is None:
+        if callback.inline and not pipeline.encoders:
             full = f"{key}.callbacks.{callback.name}.inline"
             problem = "must be false without an encoder to run in, is true"
             raise ConfigError(full, problem)
-    names = [callback.name for callback in pipeline.callbacks]
-    wanted = (pipeline.encoder and pipeline.encoder.input) or ""
-    if wanted and wanted.removeprefix("callback:") not in names:
-        known = ", ".join(names) or "none"
-        problem = f"must name a callback of this pipeline ({known}), is {wanted!r}"
-        raise ConfigError(f"{key}.encoder.input", problem)
+    for place, encoder in enumerate(pipeline.encoders):
+        full = f"{encoder_key(pipeline, key, place)}.input"
+        _check_input(pipeline, encoder.input, full, is_first=place == 0)
 
 
 def check_devices(config: Config) -> None:
@@ -85,6 +82,29 @@ def check_devices(config: Config) -> None:
             if owner != name:
                 problem = f"must differ from that of pipelines.{owner}, is {device!r}"
                 raise ConfigError(f"pipelines.{name}.source.device", problem)
+
+
+def encoder_key(pipeline: PipelineConfig, key: str, place: int) -> str:
+    """Give the key of an encoder: with its name if it is one of several."""
+    if len(pipeline.encoders) == 1:
+        return f"{key}.encoder"
+    return f"{key}.encoder.{pipeline.encoders[place].name}"
+
+
+def _check_input(
+    pipeline: PipelineConfig, wanted: str | None, key: str, *, is_first: bool
+) -> None:
+    if not wanted:
+        return
+    inline = {callback.name: callback.inline for callback in pipeline.callbacks}
+    name = wanted.removeprefix("callback:")
+    if name not in inline:
+        known = ", ".join(inline) or "none"
+        problem = f"must name a callback of this pipeline ({known}), is {wanted!r}"
+        raise ConfigError(key, problem)
+    if inline[name] and not is_first:
+        problem = "inline callbacks run in the first encoder, and feed no other"
+        raise ConfigError(key, f"{problem}; is {wanted!r}")
 
 
 def _refuse_taken(name: str, owners: dict[str, str], key: str) -> None:

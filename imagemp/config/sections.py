@@ -210,7 +210,8 @@ class PipelineConfig(Section, frozen=True, kw_only=True):
     """One source and what is around it.
 
     Attributes:
-        encoder: None: nothing is written.
+        encoders: None of them: nothing is written. The key is `encoder`, a table or
+            an array of tables.
     """
 
     LATER: ClassVar = {"overlay": ()}
@@ -219,7 +220,7 @@ class PipelineConfig(Section, frozen=True, kw_only=True):
     autostart: bool = False
     schedule: ScheduleConfig = ScheduleConfig()
     ring: RingConfig = RingConfig()
-    encoder: EncoderConfig | None = None
+    encoders: tuple[EncoderConfig, ...] = msgspec.field(default=(), name="encoder")
     callbacks: tuple[CallbackConfig, ...] = ()
 
 

@@ -47,7 +47,7 @@ class Tables:
             base: Has the values of the keys that are not in the table.
             parts: Who reads the keys that are more than one value.
         """
-        fields = {field.name: field for field in msgspec.structs.fields(section)}
+        fields = {f.encode_name: f for f in msgspec.structs.fields(section)}
         values = {} if base is None else msgspec.structs.asdict(base)
         for name, found in as_table(table, key).items():
             full = join(key, name)
@@ -55,9 +55,10 @@ class Tables:
             if name not in fields:
                 raise ConfigError(full, f"unknown key; {meant(section, name, fields)}")
             part = (parts or {}).get(name) or self._part(fields[name].type)
-            values[name] = part(found, full, values.get(name))
+            own = fields[name].name
+            values[own] = part(found, full, values.get(own))
         for name, field in fields.items():
-            if field.required and name not in values:
+            if field.required and field.name not in values:
                 raise ConfigError(join(key, name), "must be given, is missing")
         return section(**values)
 

@@ -19,6 +19,7 @@ from .disk import disk_errors, sync_folder
 
 MAIN = "main"  # the encoder whose files are called frames
 FOLDER_MODE = 0o750
+TIFF = ".tif"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -35,16 +36,18 @@ class SessionFolder:
 
     @classmethod
     def create(cls, data_dir: Path, pipeline: str, session: str) -> Self:
-        """Make the folder of a new session, and those above it.
+        """Make the folder of a session, and those above it.
+
+        Each encoder of the session does; the first to come makes it.
 
         Raises:
             ConfigError: A name would not do as the name of a folder.
-            DiskError: It is there already, or cannot be made.
+            DiskError: It cannot be made.
         """
         path = session_path(data_dir, pipeline, session)
         with disk_errors(path):
             path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            path.mkdir(FOLDER_MODE)
+            path.mkdir(FOLDER_MODE, exist_ok=True)
             sync_folder(path.parent)
             sync_folder(data_dir)
         return cls.open(path)
@@ -132,9 +135,9 @@ def log_path(folder: Path, encoder: str) -> Path:
     return folder / f"{stem(encoder)}.csv"
 
 
-def segment_path(folder: Path, encoder: str, number: int) -> Path:
+def segment_path(folder: Path, encoder: str, number: int, suffix: str = TIFF) -> Path:
     """Say where a segment of an encoder is."""
-    return folder / f"{stem(encoder)}-{number:04}.tif"
+    return folder / f"{stem(encoder)}-{number:04}{suffix}"
 
 
 def segment_number(path: Path) -> int:
@@ -144,6 +147,6 @@ def segment_number(path: Path) -> int:
 
 def segment_paths(folder: Path, encoder: str) -> list[Path]:
     """Give the segments of an encoder that are there, in order."""
-    name = re.compile(re.escape(stem(encoder)) + r"-\d{4,}\.tif")
+    name = re.compile(re.escape(stem(encoder)) + r"-\d{4,}\.(tif|mkv|mp4)")
     found = [path for path in folder.iterdir() if name.fullmatch(path.name)]
     return sorted(found, key=segment_number)

@@ -1,5 +1,6 @@
 """`session.json`: what a session was, and whether it is complete."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -62,10 +63,10 @@ class Manifest(msgspec.Struct):
     events: list[dict[str, Any]] = []
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest, *, is_new: bool = False) -> None:
     """Replace `session.json` at once: a reader sees the old one or the new one.
 
-    One process of a session at a time.
+    One process of a session at a time. `is_new`: there must be none yet.
 
     Raises:
         DiskError: It could not be replaced; the old one is as it was.
@@ -73,6 +74,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     path, new = folder / MANIFEST, folder / f"{MANIFEST}.new"
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     with disk_errors(path):
+        if is_new and path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         write_through(new, text + b"\n")
         new.replace(path)
         sync_folder(folder)

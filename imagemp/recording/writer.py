@@ -5,7 +5,6 @@ called by one thread; beside it runs the sync thread alone, which writes the row
 waits for the disk, and closes segments that are full.
 """
 
-import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +12,19 @@ from typing import Self
 
 from ..errors import DiskError, RecordingError
 from ..frames import Frame
-from .bigtiff import PageWriter
-from .chain import last_good, walk_frames
 from .disk import disk_error, disk_errors, sync_folder
-from .folder import log_path, segment_number, segment_path, segment_paths
+from .folder import log_path, segment_number, segment_paths
 from .framelog import FrameLog
 from .manifest import RecordedFile
 from .plan import RecordingPlan, SegmentLimits
+from .segments import (
+    SegmentWriter,
+    create_segment,
+    index_after,
+    rebuild_rows,
+    resume_segment,
+    sync_file,
+)
 from .syncing import SyncThread
 
 __all__ = ["Recording", "RecordingPlan", "SegmentLimits"]
@@ -35,7 +40,7 @@ class Recording:
     """
 
     def __init__(
-        self, folder: Path, plan: RecordingPlan, segment: PageWriter, log: FrameLog
+        self, folder: Path, plan: RecordingPlan, segment: SegmentWriter, log: FrameLog
     ) -> None:
         self.folder = folder
         self.plan = plan
@@ -44,7 +49,9 @@ class Recording:
         self.durable = 0
         self._planes = len(plan.spec.planes)
         self._segment, self._log = segment, log
-        self._full: list[PageWriter] = []  # segments that the sync thread is to close
+        self._full: list[
+            SegmentWriter
+        ] = []  # segments that the sync thread is to close
         self._ended: list[RecordedFile] = []
         self._folder_changed = True
         self._closed = False
@@ -59,8 +66,7 @@ class Recording:
         Raises:
             DiskError: Files of this encoder are there already, or cannot be made.
         """
-        path = segment_path(folder, plan.name, 0)
-        segment = PageWriter.create(path, plan.spec.planes, plan.text())
+        segment = create_segment(folder, plan, 0)
         try:
             log = FrameLog.create(log_path(folder, plan.name), plan.spec.fields)
         except DiskError:
@@ -81,7 +87,7 @@ class Recording:
         with disk_errors(folder):
             for path in paths[:-1]:
                 sync_file(path)  # it may have died before it came to that
-            segment = resumed_segment(folder, plan, paths)
+            segment = resume_segment(folder, plan, paths)
             log = resumed_log(folder, plan, paths, segment)
         recording = cls(folder, plan, segment, log)
         recording._ended = [recording._entry(p) for p in paths if p != segment.path]
@@ -170,8 +176,7 @@ class Recording:
 
     def _begin_segment(self) -> None:
         number = segment_number(self._segment.path) + 1
-        path = segment_path(self.folder, self.plan.name, number)
-        segment = PageWriter.create(path, self.plan.spec.planes, self.plan.text())
+        segment = create_segment(self.folder, self.plan, number)
         with self._changed:
             self._ended.append(self._entry(self._segment.path))
             self._full.append(self._segment)
@@ -222,20 +227,8 @@ class Recording:
             written.close()
 
 
-def resumed_segment(folder: Path, plan: RecordingPlan, paths: list[Path]) -> PageWriter:
-    """Open the last segment for more, or a new one if it is damaged or none."""
-    planes, number = plan.spec.planes, 0
-    if paths:
-        with suppress(RecordingError):
-            return PageWriter.resume(paths[-1], planes, plan.text())
-        number = segment_number(paths[-1]) + 1
-    return PageWriter.create(
-        segment_path(folder, plan.name, number), planes, plan.text()
-    )
-
-
 def resumed_log(
-    folder: Path, plan: RecordingPlan, paths: list[Path], segment: PageWriter
+    folder: Path, plan: RecordingPlan, paths: list[Path], segment: SegmentWriter
 ) -> FrameLog:
     """Open the frame log, cut and completed to what the segments hold."""
     next_index = segment.next_index or index_after(paths)
@@ -248,25 +241,3 @@ def resumed_log(
             rebuild_rows(log, path)
     log.flush()
     return log
-
-
-def index_after(paths: list[Path]) -> int:
-    """Give the index after the last frame of these segments; 0 if there is none."""
-    tails = (last_good(path).last for path in reversed(paths))
-    return next((tail.index + 1 for tail in tails if tail), 0)
-
-
-def rebuild_rows(log: FrameLog, path: Path) -> None:
-    """Add a row for each frame of a segment that the log has not."""
-    for frame in walk_frames(path):
-        if frame[0].index > log.rows.last_index:
-            log.rebuild(path.name, frame[0])
-
-
-def sync_file(path: Path) -> None:
-    """Make a file durable that somebody else wrote."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)

@@ -46,7 +46,7 @@ def keys() -> Iterator[tuple[str, str]]:
     for title, section in SECTIONS.items():
         for field in msgspec.structs.fields(section):
             if field.name != "scale":  # of every source, told once
-                yield title, field.name
+                yield title, field.encode_name
     yield "[pipelines.NAME.source]", "scale"
     yield "[pipelines.NAME.source]", "kind"
 
@@ -103,7 +103,7 @@ def test_the_example_loads() -> None:
     config = load(ROOT / "etc/imagemp.toml")
 
     assert list(config.pipelines) == ["cam0"]
-    assert config.pipelines["cam0"].encoder is not None
+    assert config.pipelines["cam0"].encoders
 
 
 def test_the_example_loads_with_its_comments_turned_into_settings() -> None:
@@ -118,7 +118,7 @@ def test_the_comments_of_the_example_show_the_defaults() -> None:
 
     ring = msgspec.structs.replace(config.pipelines["cam0"].ring, overflow_dir=None)
     assert ring == RingConfig()
-    assert config.pipelines["cam0"].encoder == EncoderConfig()
+    assert config.pipelines["cam0"].encoders == (EncoderConfig(),)
     assert config.telemetry == TelemetryConfig()
 
 

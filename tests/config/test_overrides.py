@@ -37,7 +37,6 @@ def test_orders_set_keys_of_a_pipeline_and_leave_the_rest() -> None:
         ("ring.overflow_size=0", "ring.overflow_size", 0),
         ("schedule.times_s=[0, 1.5]", "schedule.times_s", (0.0, 1.5)),
         ("schedule.trigger=true", "schedule.trigger", True),
-        ("encoder.segment_s=5", "encoder.segment_s", 5.0),
         ("source={fps=5, width=8}", "source.width", 8),
         ("source.width=8", "source.height", 480),
     ],
@@ -57,6 +56,20 @@ def test_orders_reach_a_callback_by_its_name() -> None:
 
     assert got.callbacks[0].policy == "every"
     assert got.callbacks[0].settings == {"a": 7, "b": 2}
+
+
+def test_orders_reach_the_only_encoder_as_they_are_and_one_of_several_by_name() -> None:
+    several = f"{SOURCE}[[pipelines.cam0.encoder]]\n[[pipelines.cam0.encoder]]\n"
+    config = parse(several + 'name = "raw"\nsync_ms = 7\n')
+
+    (only,) = overridden("encoder.segment_s=5").encoders
+    got = with_overrides(config, ["cam0"], ["encoder.raw.segment_s=5"])
+
+    assert (only.name, only.segment_s) == ("main", 5.0)
+    main, raw = got.pipelines["cam0"].encoders
+    assert (main.segment_s, raw.segment_s, raw.sync_ms) == (0.0, 5.0, 7)
+    with pytest.raises(ConfigError, match=r"encoder\.rav: unknown encoder; .*raw"):
+        with_overrides(config, ["cam0"], ["encoder.rav.segment_s=5"])
 
 
 def test_orders_reach_the_keys_of_a_users_source() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .texts import SOURCE, refusal, refusal_in_pipeline
+from .texts import refusal_in_pipeline
 
 NOT_YET = [
     ("overlay.show = []", "overlay"),
@@ -39,12 +39,3 @@ def test_a_value_that_nothing_obeys_yet_is_refused_as_not_yet(
 ) -> None:
     expected = f"pipelines.cam0.{key}: not yet: a later version brings {value!r}"
     assert refusal_in_pipeline(line) == expected
-
-
-def test_several_encoders_are_refused_as_not_yet() -> None:
-    encoders = '[[pipelines.cam0.encoder]]\nname = "a"\n' * 2
-
-    assert refusal(SOURCE + encoders) == (
-        "pipelines.cam0.encoder: not yet: "
-        "several encoders on one pipeline, is an array of 2"
-    )

@@ -34,6 +34,21 @@ TOGETHER = [
         "callbacks.m.name: must differ from the encoder's, is 'm'",
     ),
     (
+        "encoder = [{}, {}]",
+        "encoder.main.name: must differ from the encoder's, is 'main'",
+    ),
+    (
+        "encoder = [{}, {name='b', input='callback:x'}]",
+        "encoder.b.input: must name a callback of this pipeline (none), "
+        "is 'callback:x'",
+    ),
+    (
+        "encoder = [{}, {name='b', input='callback:m'}]\n"
+        "callbacks = [{name='m', target='a:B', inline=true}]",
+        "encoder.b.input: inline callbacks run in the first encoder, "
+        "and feed no other; is 'callback:m'",
+    ),
+    (
         "callbacks = [{name='capture', target='a:B'}]",
         "callbacks.capture.name: must differ from the capture worker's, is 'capture'",
     ),

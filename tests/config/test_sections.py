@@ -33,7 +33,7 @@ def test_a_pipeline_with_nothing_but_a_source_works() -> None:
     got = pipeline(SOURCE)
 
     assert got == PipelineConfig(source=SyntheticSource())
-    assert (got.source.kind, got.encoder, got.callbacks) == ("synthetic", None, ())
+    assert (got.source.kind, got.encoders, got.callbacks) == ("synthetic", (), ())
     assert (got.ring.slots, got.ring.overflow_size) == (32, 2 * 2**30)
 
 
@@ -43,10 +43,9 @@ def test_an_empty_configuration_works() -> None:
 
 
 def test_an_empty_encoder_table_records_with_the_defaults() -> None:
-    got = pipeline(f"{SOURCE}[pipelines.cam0.encoder]").encoder
+    got = pipeline(f"{SOURCE}[pipelines.cam0.encoder]").encoders[0]
 
     assert got == EncoderConfig()
-    assert got is not None
     assert (got.name, got.segment_pages, got.sync_ms) == ("main", 10_000, 200)
     assert got.segment_size == int(3.9 * 2**30)
 
@@ -112,7 +111,8 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         "when_full": "wait",
         "outside_allowance": 3,
     }
-    assert got["encoder"] == {
+    (encoder,) = got["encoder"]
+    assert encoder == {
         "name": "raw",
         "format": "tiff",
         "compression": "none",

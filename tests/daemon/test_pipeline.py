@@ -33,6 +33,23 @@ def test_an_encoder_reads_the_source_and_is_never_evicted() -> None:
     assert (reader.policy, reader.allowance, reader.is_outside) == ("every", 0, False)
 
 
+def test_each_encoder_is_a_worker_that_reads_what_feeds_it() -> None:
+    plan = planned(
+        "encoder = [{}, {name='small', input='callback:blur'}, {name='raw'}]"
+        + callback("blur", 'policy = "every"')
+        + callback("shapes", "inline = true")
+    )
+
+    encoders = [worker for worker in plan.workers if worker.kind == "encoder"]
+    assert [w.name for w in encoders] == ["main", "small", "raw"]
+    assert [w.config["is_keeper"] for w in encoders] == [True, False, False]
+    assert [w.callbacks for w in encoders] == [("shapes",), (), ()]
+    assert readers(plan) == {
+        SOURCE: ["main", "raw", "blur"],
+        "callback:blur": ["small"],
+    }
+
+
 @pytest.mark.parametrize(
     ("policy", "seen"), [("latest", "motion"), ("every", "(motion)")]
 )

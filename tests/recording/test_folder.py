@@ -55,11 +55,12 @@ def test_no_encoder_takes_the_files_of_the_main_one() -> None:
         stem("frames")
 
 
-def test_a_session_is_made_once(tmp_path: Path) -> None:
-    SessionFolder.create(tmp_path, "cam0", "one").close()
-
-    with pytest.raises(DiskError, match="File exists"):
-        SessionFolder.create(tmp_path, "cam0", "one")
+def test_several_encoders_share_a_folder(tmp_path: Path) -> None:
+    with (
+        SessionFolder.create(tmp_path, "cam0", "one") as first,
+        SessionFolder.create(tmp_path, "cam0", "one") as second,
+    ):
+        assert first.path == second.path == tmp_path / "cam0" / "one"
 
 
 def test_recovery_leaves_a_folder_alone_that_has_a_writer(tmp_path: Path) -> None:

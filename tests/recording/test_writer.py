@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from imagemp.errors import DiskError, RecordingError
+from imagemp.recording.bigtiff import PageWriter
 from imagemp.recording.chain import walk_frames
 from imagemp.recording.disk import is_full
 from imagemp.recording.manifest import RecordedFile
@@ -233,7 +234,9 @@ def test_frames_that_could_not_be_synced_are_not_called_durable(tmp_path: Path) 
     recording = Recording.create(tmp_path, RecordingPlan(SMALL, sync_ms=3_600_000))
     record(recording, range(2))
     outlet, inlet = os.pipe()
-    os.dup2(inlet, recording._segment._fd)  # a pipe cannot be synced
+    segment = recording._segment
+    assert isinstance(segment, PageWriter)
+    os.dup2(inlet, segment._fd)  # a pipe cannot be synced
 
     with pytest.raises(DiskError, match="Invalid argument"):
         recording.close()
