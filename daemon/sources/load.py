@@ -16,6 +16,8 @@ KINDS = {  # imported when asked for: each brings its own libraries
     "synthetic": f"{__package__}.synthetic:SyntheticSource",
     "file": f"{__package__}.file:FileSource",
     "opencv": f"{__package__}.opencv:OpencvSource",
+    "picamera2": f"{__package__}.pi:PiSource",
+    "stereo": f"{__package__}.stereo:StereoSource",
 }
 
 
