@@ -22,7 +22,7 @@ from imagemp.ring.segment import Segment
 from imagemp.ring.writer import Writer
 from imagemp.spec import FrameSpec
 
-from .limits import cores
+from .limits import cores, page_aligned, steady
 from .peers import FORK, Case, RingPeer, new_counter
 
 BATCH = 16
@@ -37,12 +37,14 @@ class Costs:
         overhead: The same beside copy and wakes.
         consume: `take` and `release` for one reader, the frame just published.
         batched: The same, a batch of frames being there.
+        wake: `os.eventfd_write` and nothing else: the least a reader costs.
     """
 
     publish: float
     overhead: float
     consume: float
     batched: float
+    wake: float
 
 
 @dataclass
@@ -59,12 +61,12 @@ class Timer:
 
     @property
     def us(self) -> float:
-        """The median, in microseconds."""
+        """What it takes in the long run, in microseconds."""
         nothing = Timer()
         for _ in range(1000):
             nothing.time(_nothing)
         own = statistics.median(nothing.took_ns)
-        return (statistics.median(self.took_ns) - own) / 1e3
+        return (steady(self.took_ns) - own) / 1e3
 
 
 class Bench:
@@ -92,6 +94,7 @@ class Bench:
         slot = writer.acquire()
         np.copyto(writer.planes(slot)["image"], self.source)
         writer.commit(slot, FrameInfo(seq=seq))
+        writer.tidy()
 
     def consume(self) -> None:
         """Have every reader take and release whatever is there."""
@@ -124,21 +127,27 @@ def costs(nbytes: int, readers: int, slots: int, n: int) -> Costs:
         os.sched_setaffinity(0, allowed)
 
 
-def publish_us(nbytes: int, n: int) -> float:
-    """Publish to a reader that sleeps on another core: what `c_publish_us` does."""
+def publish_us(nbytes: int, n: int) -> tuple[float, float]:
+    """Publish to a reader that sleeps on another core: what `c_publish_us` does.
+
+    Returns:
+        That, and the tidying up that follows, a frame.
+    """
     producer, reader = cores()
     peer = RingPeer(Case("imagemp", nbytes, 1, BATCH, 0, 0, (producer, reader)))
-    child = FORK.Process(target=_read, args=(peer, reader), daemon=True)
+    asleep = os.eventfd(0, os.EFD_CLOEXEC)
+    child = FORK.Process(target=_read, args=(peer, reader, asleep), daemon=True)
     child.start()
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {producer})
     try:
-        return _in_step(peer, np.ones(nbytes // 8, np.uint64), n)
+        return _in_step(peer, page_aligned(nbytes).view(np.uint64), n, asleep)
     finally:
         os.sched_setaffinity(0, allowed)
         child.kill()
         child.join()
         peer.close()
+        os.close(asleep)
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -152,23 +161,33 @@ def drain(reader: EveryReader) -> None:
         reader.release(frame)
 
 
-def _in_step(peer: RingPeer, words: AnyArray, n: int) -> float:
+def _in_step(
+    peer: RingPeer, words: AnyArray, n: int, asleep: int
+) -> tuple[float, float]:
     """Publish, then wait until it was released; that is not counted."""
-    released = select.poll()
-    released.register(peer.writer, select.POLLIN)
-    publish = Timer()
+    publish, tidy = [], []
     for _ in range(n):
-        publish.time(lambda: peer.publish(words))
-        released.poll()
+        start = perf_counter_ns()
+        peer.hand_over(words)
+        handed_over = perf_counter_ns()
+        peer.writer.tidy()
+        tidy.append(perf_counter_ns() - handed_over)
+        publish.append(handed_over - start)
+        os.eventfd_read(asleep)
         words[0] += 1
-    del publish.took_ns[: n // 4]
-    return publish.us
+    return steady(publish[n // 4 :]) / 1e3, steady(tidy[n // 4 :]) / 1e3
 
 
-def _read(peer: RingPeer, core: int) -> None:
+def _read(peer: RingPeer, core: int, asleep: int) -> None:
+    """Take and release each frame, and say so: the writer looks only now and then."""
     os.sched_setaffinity(0, {core})
-    for _ in peer.frames(0):
-        pass
+    ring, poll = peer.reader(0), select.poll()
+    poll.register(ring, select.POLLIN)
+    while True:
+        poll.poll()
+        while (frame := ring.take()) is not None:
+            ring.release(frame)
+            os.eventfd_write(asleep, 1)
 
 
 def _costs(bench: Bench, n: int) -> Costs:
@@ -181,11 +200,18 @@ def _costs(bench: Bench, n: int) -> Costs:
         publish.time(bench.publish)
         consume.time(bench.consume)
         copy.time(lambda: np.copyto(target, bench.source))
-        wake.time(lambda: os.eventfd_write(counter, 1))
+        wake.time(lambda: _wake(counter))
     os.close(counter)
-    readers = len(bench.readers)
-    beside = publish.us - copy.us - readers * wake.us
-    return Costs(publish.us, beside, consume.us / max(readers, 1), _batched(bench, n))
+    readers, wake_us = len(bench.readers), wake.us / BATCH
+    beside = publish.us - copy.us - readers * wake_us
+    consumed = consume.us / max(readers, 1)
+    return Costs(publish.us, beside, consumed, _batched(bench, n), wake_us)
+
+
+def _wake(counter: int) -> None:
+    """Cost what nothing but the system calls costs."""
+    for _ in range(BATCH):
+        os.eventfd_write(counter, 1)
 
 
 def _batched(bench: Bench, n: int) -> float:

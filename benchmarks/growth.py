@@ -22,10 +22,11 @@ SIZES = (64, 65_536, 307_200, 921_600, 6_220_800)
 PIPELINES = (1, 2, 3, 4)
 PICTURE = Path("growth.png")
 WHY = (
-    "Readers: a write of `ready` and a read of `done` each. Slots: free ones are a "
-    "stack and are never searched, so their number costs nothing. Size: the copy, "
-    "dearer a byte once a frame is too large for the caches. Pipelines: they share "
-    "cores, caches and memory and nothing else; here all producers are on one core."
+    "Readers: a write of `ready` each, now and then a read of `done`. Slots: free ones "
+    "are a stack and are never searched, so their number costs nothing. Size: the "
+    "copy, dearer a byte once a frame is too large for the caches. Pipelines: they "
+    "share cores, caches and memory and nothing else; here all producers are on one "
+    "core."
 )
 
 

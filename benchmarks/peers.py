@@ -80,14 +80,19 @@ class RingPeer(Peer):
         self.writer = Writer(
             Segment.create(Geometry(case.slots, 0, layout.nbytes)), layout
         )
-        self._ends = [(new_counter(), new_counter()) for _ in range(case.readers)]
-        for place, (ready, done) in enumerate(self._ends):
+        self.ends = [(new_counter(), new_counter()) for _ in range(case.readers)]
+        for place, (ready, done) in enumerate(self.ends):
             seated = Seated(place, place, os.dup(ready), os.dup(done), -1, every=True)
             self.writer.attach(seated, evictable=False)
         self._room = select.poll()
         self._room.register(self.writer, select.POLLIN)
 
     def publish(self, words: Words) -> None:
+        self.hand_over(words)
+        self.writer.tidy()
+
+    def hand_over(self, words: Words) -> None:
+        """Publish; the rest is done when the readers have it."""
         writer = self.writer
         seq = writer.count_grab()
         while (slot := writer.acquire()) < 0:
@@ -95,9 +100,13 @@ class RingPeer(Peer):
         np.copyto(writer.planes(slot)["image"], words)
         writer.commit(slot, FrameInfo(seq=seq))
 
-    def frames(self, reader: int) -> Iterator[Words | None]:
+    def reader(self, reader: int) -> EveryReader:
+        """Give a reader's end of the ring."""
         segment = Segment.attach(os.dup(self.writer.segment.fd))
-        ring = EveryReader(segment, self.spec, *self._ends[reader])
+        return EveryReader(segment, self.spec, *self.ends[reader])
+
+    def frames(self, reader: int) -> Iterator[Words | None]:
+        ring = self.reader(reader)
         poll = select.poll()
         poll.register(ring, select.POLLIN)
         yield None

@@ -11,14 +11,16 @@ from . import bare, limits
 from .bare import paired
 from .idle import idle, of_readers
 from .race import Figures, race
-from .strangers import absent, present
+from .strangers import INSTALL, absent, present
 from .table import Options, Report
 
 KEYS = (
     "wake_same_core_vs_c",
     "wake_same_core_poll_vs_c",
     "publish_900kb_vs_c",
+    "publish_900kb_bare_python_vs_c",
     "publish_6mb_vs_c",
+    "publish_6mb_bare_python_vs_c",
     "publish_overhead_us",
     "publish_overhead_per_reader_us",
     "consume_us_batched",
@@ -94,41 +96,53 @@ def _wakes(report: Report, effort: Effort) -> None:
 
 
 def _publishing(report: Report, effort: Effort) -> None:
-    """Copy and wake: ours and C's, the reader asleep on another core."""
+    """Copy and wake: ours, C's and bare Python's, the reader asleep on another core."""
     for size, key, bound in (
         ("900 KB", "publish_900kb_vs_c", 1.2),
         ("6 MB", "publish_6mb_vs_c", 1.1),
     ):
         n = max(20, effort.frames * 100_000 // SIZES[size])
-        c, ours = [], []
+        c, python, ours, after = [], [], [], []
         for _ in range(effort.rounds):
             c.append(limits.c_publish_us(n, SIZES[size]))
-            ours.append(bare.publish_us(SIZES[size], n))
+            python.append(limits.python_publish_us(n, SIZES[size]))
+            us, later = bare.publish_us(SIZES[size], n)
+            ours.append(us)
+            after.append(later)
         report.key(key, paired(ours, c), bound)
-        for what, took in (("C", c), (OURS, ours)):
+        report.key(key.replace("_vs_c", "_bare_python_vs_c"), paired(python, c))
+        rows = (("C", c), ("np.copyto, os.eventfd_write", python), (OURS, ours))
+        for what, took in (*rows, ("then, until the next frame", after)):
             cells = {"us": _middle(took), "best": min(took)}
             report.row("publish to a sleeping reader", what=what, frame=size, **cells)
 
 
 def _steps(report: Report, effort: Effort) -> None:
     """What the ring's own code costs, nobody being asleep."""
-    alone, crowd, batched = [], [], []
+    alone, crowd, batched, wake = [], [], [], []
     for _ in range(effort.rounds):
         one = bare.costs(64, 1, 32, effort.frames)
         eight = bare.costs(64, 8, 32, effort.frames)
         alone.append(one.overhead)
         crowd.append((eight.overhead - one.overhead) / 7)
         batched.append(one.batched)
+        wake.append(eight.wake)
     report.key("publish_overhead_us", alone, 3.0)
     report.key("publish_overhead_per_reader_us", crowd, 0.5)
     report.key("consume_us_batched", batched, 2.0)
+    for what, us in (
+        ("beside copy and wakes", alone),
+        ("os.eventfd_write", wake),
+        ("a further reader beside that", crowd),
+    ):
+        report.row("publish, nobody asleep", what=what, us=_middle(us), best=min(us))
 
 
 def _races(report: Report, effort: Effort) -> None:
     """Every peer, every size, saturated and paced."""
     peers = present()
     if missing := absent():
-        report.note(f"Not here, so not measured: {', '.join(missing)}.")
+        report.note(f"Not here, so not measured: {', '.join(missing)}. {INSTALL}")
     found: dict[Race, dict[str, list[Figures]]] = {}
     for size in effort.sizes:
         for readers in effort.readers:
@@ -180,8 +194,8 @@ def _rivals(report: Report, effort: Effort) -> None:
                 _judge(report, fps, ratios)
     report.note(
         f"vs_shm_semaphore: {JUDGED[0]}, {readers} reader, {SLOTS[-1]} slots. "
-        "It goes round its slots, ours takes the one just released; where few slots "
-        "fit the caches that is no gain."
+        "It goes round all its slots, ours round as many as fit the caches; where all "
+        "do, that is no gain."
     )
 
 

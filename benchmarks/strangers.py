@@ -1,6 +1,6 @@
 """Peers that are used if they can be imported; imagemp does not need them.
 
-pip install iceoryx2 eclipse-zenoh faster-fifo
+How to have them is told by `python -m benchmarks.ring` (`INSTALL`).
 """
 
 import ctypes
@@ -15,6 +15,10 @@ import numpy as np
 
 from .peers import Case, Peer, QueuePeer, RingPeer, SemaphorePeer, Words
 
+INSTALL = (
+    "To have them, here: `python -m venv DIR`, `DIR/bin/pip install . iceoryx2 "
+    "eclipse-zenoh faster-fifo`, `DIR/bin/python -m benchmarks.ring`."
+)
 CONNECT_S = 0.5
 MODULES = {"iceoryx2": "iceoryx2", "zenoh": "zenoh", "faster-fifo": "faster_fifo"}
 

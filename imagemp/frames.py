@@ -5,9 +5,10 @@ says how to read that memory; it never changes while a ring lives.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -18,8 +19,7 @@ AnyArray = npt.NDArray[Any]
 ALIGN = 64  # a cache line: planes start on one
 
 
-@dataclass(slots=True)
-class FrameInfo:
+class FrameInfo(msgspec.Struct):
     """Which frame this is, and when it was taken.
 
     Attributes:
@@ -31,7 +31,8 @@ class FrameInfo:
         exposure_us: 0.0 where the source does not know it.
         gain: 0.0 where the source does not know it.
         missed_before: Frames that the sensor's clock says are missing before.
-        ring_used: RAM slots in use when it was published, its own included.
+        ring_used: RAM slots in use when it was published, its own included; up to 7
+            of them may have been released just before.
         overflow_used: Overflow slots in use then.
         fields: The user's own, by name.
     """
@@ -46,7 +47,7 @@ class FrameInfo:
     missed_before: int = 0
     ring_used: int = 0
     overflow_used: int = 0
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Frame(Mapping[str, AnyArray]):

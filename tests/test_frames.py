@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -69,7 +69,6 @@ def test_a_dtype_with_gaps_between_its_fields_is_refused() -> None:
         plain_dtype(padded)
 
 
-@settings(deadline=None, database=None)
 @given(hnp.array_dtypes(hnp.scalar_dtypes(), allow_subarrays=True))
 def test_any_packed_record_is_said_in_a_spec_and_read_back(dtype: Any) -> None:  # noqa: ANN401
     assert numpy_dtype(plain_dtype(dtype)) == dtype
@@ -88,7 +87,6 @@ def test_user_fields_are_packed() -> None:
 # -- layout
 
 
-@settings(deadline=None, database=None)
 @given(
     st.lists(
         st.tuples(hnp.array_shapes(max_side=20), hnp.scalar_dtypes()),

@@ -30,6 +30,7 @@ class Feed:
         self.fps = 0.0
         self.end_index = 0
         self._epochs: deque[tuple[int, Reader, FrameSpec, float]] = deque()
+        self._past: deque[tuple[int, Reader]] = deque()  # frames of these are out
         self._last_ended = False
 
     @property
@@ -39,7 +40,9 @@ class Feed:
 
     @property
     def epoch(self) -> int:
-        """The number of the current epoch, -1 before any."""
+        """The number of the oldest epoch that is not finished, -1 before any."""
+        if self._past:
+            return self._past[0][0]
         return self._epochs[0][0] if self._epochs else -1
 
     @property
@@ -56,6 +59,18 @@ class Feed:
         if reader is None:
             return False
         return reader.is_pending or (reader.is_finished and len(self._epochs) > 1)
+
+    @property
+    def newest(self) -> Segment | None:
+        """The memory of the newest epoch; None before any."""
+        return self._epochs[-1][1].segment if self._epochs else None
+
+    @property
+    def published(self) -> int:
+        """How many frames there have been so far; 0 before any epoch."""
+        if not self._epochs:
+            return 0
+        return int(self._epochs[-1][1].segment.cells[PUBLISHED])
 
     def fileno(self) -> int:
         """Readable when a frame may be there; -1 while there is no epoch."""
@@ -74,6 +89,7 @@ class Feed:
         kind = EveryReader if enter.policy == "every" else LatestReader
         spec = FrameSpec.from_plain(enter.spec)
         reader = kind(Segment.attach(ring, overflow), spec, *rest)
+        reader.place = enter.place
         self._epochs.append((enter.epoch, reader, spec, enter.fps))
         if len(self._epochs) == 1:
             self.spec, self.fps = spec, enter.fps
@@ -98,8 +114,9 @@ class Feed:
 
     def release(self, frame: Frame) -> None:
         """Give back a frame that `take` gave."""
-        reader = self.reader
-        if reader is not None:
+        if self._past:
+            self._release_past(frame)
+        elif (reader := self.reader) is not None:
             reader.release(frame)
 
     def copy(self, frame: Frame) -> Frame:
@@ -138,10 +155,27 @@ class Feed:
 
     def clear(self) -> None:
         """Close every epoch: the session is over for this place."""
+        while self._past:
+            self._past.popleft()[1].close()
         while self._epochs:
             self._epochs.popleft()[1].close()
         self.spec, self._last_ended, self.end_index = None, False, 0
 
     def _leave_epoch(self) -> None:
-        self._epochs.popleft()[1].close()
+        """Go on in the next epoch; the memory stays while frames of it are out."""
+        number, reader, _, _ = self._epochs.popleft()
+        self._past.append((number, reader))
+        self._close_past()
         _, _, self.spec, self.fps = self._epochs[0]
+
+    def _release_past(self, frame: Frame) -> None:
+        index = frame.info.index
+        past = (reader for _, reader in self._past)
+        older = next((r for r in past if r.end is None or index < r.end), self.reader)
+        if older is not None:
+            older.release(frame)
+        self._close_past()
+
+    def _close_past(self) -> None:
+        while self._past and not self._past[0][1].is_out:
+            self._past.popleft()[1].close()

@@ -87,7 +87,13 @@ class Ask(Request, frozen=True):
 
 
 class Again(Request, frozen=True):
-    """It was evicted, and wants to be attached anew."""
+    """It was evicted from a place, and wants to be attached anew.
+
+    Once it is said it may be out of date: then the reader has a new place already.
+    """
+
+    session: str
+    place: int
 
 
 ToOutside = Enter | End | Admitted | Begin | Refused

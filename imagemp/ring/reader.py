@@ -33,7 +33,12 @@ class Reader:
         ready: Eventfd, producer to reader; the reader owns it from now on.
         done: Eventfd, reader to producer; likewise.
         evicted: Eventfd, -1 for a reader that is never evicted; likewise.
+
+    Attributes:
+        place: The number of its place, as the supervisor has it.
     """
+
+    place: int = -1
 
     def __init__(
         self,
@@ -132,6 +137,11 @@ class Reader:
                 return
             self.was_evicted = True
         raise Evicted("too far behind: the slots were needed", "attach anew")
+
+    @property
+    def is_out(self) -> bool:
+        """Whether a frame was taken and has not been released."""
+        return bool(self._out)
 
     @property
     def queues(self) -> tuple[int, int]:

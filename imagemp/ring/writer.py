@@ -6,7 +6,6 @@ The order of the stores below is the contract: desc and pixels, `order`,
 """
 
 import os
-import select
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +16,7 @@ from . import layout
 from .desc import Descriptions
 from .layout import DROPPED, GRABBED, PUBLISHED, RELEASED
 from .ledger import Ledger, LedgerFaultError
-from .seated import Seated
+from .seated import Seated, Table
 from .segment import Segment
 from .spill import Spill, storing
 
@@ -53,12 +52,8 @@ class Writer:
         self._cells, self._order = segment.cells, segment.order
         self._views: list[dict[str, AnyArray] | None] = [None] * segment.geometry.slots
         self._desc = Descriptions(segment, frames.spec)
-        self._seats: dict[int, Seated] = {}
-        self._every_ready: list[int] = []
-        self._latest: list[Seated] = []
-        self._use = (0, 0)
-        self._by_done: dict[int, Seated] = {}
-        self._done = select.epoll()
+        self._seats = Table()
+        self._high = self._beyond = 0
         self.spill = Spill(storing(segment)) if segment.geometry.overflow else None
         cells = self._cells
         cells[layout.GRABBED0] = cells[GRABBED] = first_seq
@@ -74,10 +69,14 @@ class Writer:
 
     def acquire(self) -> int:
         """Give a slot to fill, or -1: nothing can be freed just now."""
-        self.reclaim()
-        if len(self.ledger.free) <= self.ledger.short:  # else nothing lacks
-            self._make_room()
-        return self.ledger.take_slot()
+        ledger = self.ledger
+        if ledger.staged:
+            self.publish_spilled()
+        if len(ledger.free) <= ledger.enough:
+            self._collect()
+            if len(ledger.free) <= ledger.short:  # else nothing lacks
+                self._make_room()
+        return ledger.take_slot()
 
     def planes(self, slot: int) -> dict[str, AnyArray]:
         """Give the planes of a RAM slot, writable."""
@@ -90,18 +89,15 @@ class Writer:
     def commit(self, slot: int, info: FrameInfo) -> None:
         """The slot is filled: publish it, now or after what is queued."""
         ledger = self.ledger
-        while ledger.is_short and (place := ledger.laggard()) >= 0:
-            self._evict(place)
+        is_plain = len(ledger.free) >= ledger.short and not ledger.staged
+        if not is_plain:
+            self._evict_laggards()
         info.ring_used, info.overflow_used = self._show_use()
         self._desc.write(slot, info, ledger.next_index)
-        if not ledger.must_stage:
+        if is_plain or not ledger.must_stage:
             self._publish(slot)
-            return
-        overflow = ledger.stage(slot)
-        if overflow >= 0 and self.spill is not None:
-            self.spill.put(slot, overflow)
-        self.publish_spilled()
-        self._show_use()
+        else:
+            self._stage(slot)
 
     def drop(self, cause: str) -> None:
         """Give up the frame just grabbed, under a name in DROP_CAUSES."""
@@ -136,6 +132,15 @@ class Writer:
             self.publish_spilled()
         self._collect()
 
+    def tidy(self) -> None:
+        """Between two frames: take back what was released, if it is time.
+
+        Not of large frames: the slot used last is to be the next one.
+        """
+        ledger = self.ledger
+        if ledger.spread > 1 and len(ledger.free) <= ledger.enough:
+            self._collect()
+
     @property
     def is_drained(self) -> bool:
         """Whether every frame taken in has been published or dropped."""
@@ -143,7 +148,7 @@ class Writer:
 
     def fileno(self) -> int:
         """Readable when a reader has released something."""
-        return self._done.fileno()
+        return self._seats.fileno()
 
     # -- readers
 
@@ -153,58 +158,66 @@ class Writer:
             seated.place, every=seated.every, evictable=evictable, allowance=allowance
         )
         self._cells[RELEASED + seated.cell] = seat.released
-        self._seat(seated)
+        self._seats.add(seated)
         if seated.every:
             _write_counter(seated.ready, (seat.released + 1) << 16)
 
     def succeed(self, place: int, ready: int, done: int, evicted: int = -1) -> bool:
         """Hand a dead reader's place to its successor; False: no such place."""
-        if place in self._seats:
-            self._drain(self._seats[place])  # evicts one that released too much
+        places = self._seats.places
+        if place in places:
+            self._drain(places[place])  # evicts one that released too much
             self.ledger.advance()
-        if (old := self._seats.get(place)) is None:
+        if (old := places.get(place)) is None:
             Seated(place, 0, ready, done, evicted, every=True).close()
             return False
         seat = self.ledger.seats[place]
         seat.evictable = evicted >= 0
-        self._unseat(old)
-        self._seat(Seated(place, old.cell, ready, done, evicted, every=True))
+        self._seats.remove(old)
+        self._seats.add(Seated(place, old.cell, ready, done, evicted, every=True))
         behind = self.ledger.next_index - seat.released
         _write_counter(ready, ((seat.released + 1) << 16) + behind)
         return True
 
     def forget(self, place: int) -> None:
         """The reader is gone for good; unknown places are ignored."""
-        if (seated := self._seats.get(place)) is not None:
-            self._unseat(seated)
+        if (seated := self._seats.places.get(place)) is not None:
+            self._seats.remove(seated)
             self.ledger.forget(place)
 
     def close(self) -> None:
         """End the spill thread and let go of everything. May be called twice."""
         if self.spill is not None:
             self.spill.close()
-        for seated in list(self._seats.values()):
-            self._unseat(seated)
-        self._done.close()
+        self._seats.close()
         self._views.clear()
         self.segment.close()
 
     # -- steps
 
     def _publish(self, slot: int) -> None:
-        ledger, q = self.ledger, self.ledger.next_index
+        ledger, seats = self.ledger, self._seats
+        q = ledger.next_index
         self._order[q & ledger.mask] = slot
         self._cells[PUBLISHED] = q + 1
-        for ready in self._every_ready:
+        for ready in seats.every:
             _write_counter(ready, 1)
         ledger.publish(slot)
-        if self._latest:
+        if seats.latest:
             self._offer(q, slot)
-        if not self._every_ready:
+        if not seats.every:
             ledger.advance()
 
+    def _stage(self, slot: int) -> None:
+        """Queue the frame, by way of overflow if there is a slot."""
+        overflow = self.ledger.stage(slot)
+        if overflow >= 0 and self.spill is not None:
+            self.spill.put(slot, overflow)
+        self.publish_spilled()
+        self._show_use()
+
     def _offer(self, index: int, slot: int) -> None:
-        for seated in self._latest:
+        for seated in self._seats.latest:
             if self.ledger.seats[seated.place].grant >= 0:
                 self._revoke(seated)
             self.ledger.granted(seated.place, slot)
@@ -215,7 +228,7 @@ class Writer:
         ledger = self.ledger
         while lack := ledger.lack:
             if (place := ledger.revocable(lack)) >= 0:
-                self._revoke(self._seats[place])
+                self._revoke(self._seats.places[place])
                 self._collect()
             elif (place := ledger.evictable(lack)) >= 0:
                 self._evict(place)
@@ -232,12 +245,9 @@ class Writer:
             self.ledger.revoked(seated.place)
 
     def _collect(self) -> None:
-        shown = self._done.poll(0)
-        for fd, _ in shown:
-            if (seated := self._by_done.get(fd)) is not None:
-                self._drain(seated)
-        if shown:
-            self.ledger.advance()
+        for seated in self._seats.shown():
+            self._drain(seated)
+        self.ledger.looked()
 
     def _drain(self, seated: Seated) -> None:
         try:
@@ -258,41 +268,29 @@ class Writer:
             self._cells[RELEASED + seated.cell] = released
 
     def _evict(self, place: int) -> None:
-        seated, seat = self._seats[place], self.ledger.seats[place]
+        seated, seat = self._seats.places[place], self.ledger.seats[place]
         behind = self.ledger.next_index - seat.released if seat.every else 0
         _write_counter(seated.evicted, 1)
         self.forget(place)
         self._on_evicted(place, behind)
 
-    def _seat(self, seated: Seated) -> None:
-        self._seats[seated.place] = seated
-        self._by_done[seated.done] = seated
-        self._done.register(seated.done, select.EPOLLIN)
-        self._sort()
-
-    def _unseat(self, seated: Seated) -> None:
-        del self._seats[seated.place], self._by_done[seated.done]
-        self._done.unregister(seated.done)
-        seated.close()
-        self._sort()
-
-    def _sort(self) -> None:
-        """Those that may not be evicted come first: the recording."""
-        every = [s for s in self._seats.values() if s.every]
-        every.sort(key=lambda s: self.ledger.seats[s.place].evictable)
-        self._every_ready = [s.ready for s in every]
-        self._latest = [s for s in self._seats.values() if not s.every]
+    def _evict_laggards(self) -> None:
+        ledger = self.ledger
+        while ledger.is_short and (place := ledger.laggard()) >= 0:
+            self._evict(place)
 
     def _show_use(self) -> tuple[int, int]:
         """Show how full the ring is; give the slots in use, RAM and overflow."""
-        use = self.ledger.used, self.ledger.overflow_used
-        if use != self._use:
-            self._use, (used, beyond), cells = use, use, self._cells
-            cells[layout.RING_USED] = used
-            cells[layout.RING_HIGH] = max(cells[layout.RING_HIGH], used)
-            cells[layout.OVERFLOW_USED] = beyond
+        ledger, cells = self.ledger, self._cells
+        used = ledger.slots - len(ledger.free)
+        beyond = ledger.overflow - len(ledger.free_overflow)
+        cells[layout.RING_USED] = used
+        if used > self._high:
+            self._high = cells[layout.RING_HIGH] = used
+        if beyond != self._beyond:
+            self._beyond = cells[layout.OVERFLOW_USED] = beyond
             cells[layout.OVERFLOW_HIGH] = max(cells[layout.OVERFLOW_HIGH], beyond)
-        return use
+        return used, beyond
 
 
 def new_frame(writer: Writer, slot: int, info: FrameInfo) -> Frame:

@@ -25,7 +25,8 @@ class Bounds:
         hangs: How many outside readers may stop for good.
         waits: `when_full = "wait"` instead of `"drop"`.
         late: Places of readers that come at any time after the start.
-        lazy: The producer may take a free slot without reclaiming first.
+        lazy: The producer may take a free slot without reclaiming first, and may
+            reclaim while it waits for the camera.
         stalls: After its frames the source gives nothing more, and none stops it.
         mutant: The one rule that is broken, or "".
     """

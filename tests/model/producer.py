@@ -30,7 +30,10 @@ def camera(t: Turn) -> Steps:
         yield from spill.hear(t)
     if p.is_stopped:
         yield from _ending(t)
-    elif t.state.given < t.bounds.frames:
+        return
+    if t.bounds.lazy:
+        yield from reclaim.drain(t)
+    if t.state.given < t.bounds.frames:
         given = t.to(p._replace(pc="grab"))
         yield "the source gives P a frame", given._replace(given=t.state.given + 1)
     elif not t.bounds.stalls:

@@ -6,6 +6,7 @@
 4 No slot is pinned for nobody.
 5 The law: captured = published + dropped + staged, by what the cells say.
 6 A stranger alone never keeps the recording from a slot.
+7 Nobody loses anything for want of a slot that has been released.
 """
 
 from .bounds import CALLBACK, OUTSIDE, RECORD, Bounds
@@ -48,6 +49,13 @@ def check_outside_cost(t: Turn, kind: range) -> None:
     if t.free(kind, without=t.bounds.outside):
         name = "an overflow" if kind == t.bounds.overflow_slots else "a RAM"
         raise ViolationError(f"6 strangers alone keep {name} slot from a frame")
+
+
+def check_looked(t: Turn) -> None:
+    """Raise if slots are sought elsewhere while released ones wait to be counted."""
+    waiting = [j for j, seat in enumerate(t.p.seats) if seat != NONE and t.pair(j).done]
+    if waiting:
+        raise ViolationError(f"7 a slot lacks, and nobody heard {waiting} release")
 
 
 def _may_claim(bounds: Bounds, state: State, j: int, i: int, *, is_last: bool) -> bool:

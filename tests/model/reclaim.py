@@ -7,7 +7,7 @@ for an overflow slot only when RAM slots are few.
 """
 
 from . import handover, spill
-from .properties import check_outside_cost
+from .properties import check_looked, check_outside_cost
 from .state import NONE, OVERFLOW_SLOW, RING_FULL, put
 from .turn import Step, Steps, Turn, resting
 
@@ -22,7 +22,7 @@ def take(t: Turn) -> Steps:
 def reclaim(t: Turn) -> Steps:
     """Read every counter that shows something, then decide."""
     is_quiet = True
-    for step in drain(t):
+    for step in () if t.is_mutant("lack_unlooked") else drain(t):
         is_quiet = False
         yield step
     for step in spill.hear(t):
@@ -107,6 +107,7 @@ def _begin(t: Turn) -> Step:
 
 def _seek(t: Turn, kind: range) -> Step:
     """Take a slot from a reader that can do without it; else do without a slot."""
+    check_looked(t)
     for j in t.bounds.latest:
         if t.p.grant[j] != NONE and t.free(kind, skip=j):
             return f"P wants grant of {j}", t.to(t.p._replace(pc="revoke", place=j))

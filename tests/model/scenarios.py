@@ -105,6 +105,7 @@ _RULES_BROKEN = {
     "reuse_before_evict": Bounds(2, (R, X), 4, waits=True),
     "no_validation": Bounds(2, (R, X), 4, waits=True),
     "never_evict": Bounds(2, (R, X), 4, hangs=1, waits=True),
+    "lack_unlooked": Bounds(2, (R,), 3),
     "outside_base_from_cell": Bounds(2, (R, X), 2, late=(1,), crashes=1),
     "deaf_in_grab": Bounds(3, (R,), 2, crashes=1, stalls=True),
     "base_may_be_zero": Bounds(2, (R, X), 1, late=(1,), crashes=1),

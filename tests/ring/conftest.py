@@ -5,13 +5,8 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from .rig import Rig
-
-# a busy machine is no fault of the ring, and found faults become plain tests
-settings.register_profile("ring", deadline=None, database=None)
-settings.load_profile("ring")
 
 
 @pytest.fixture

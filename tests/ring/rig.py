@@ -29,6 +29,7 @@ class Rig:
     Attributes:
         evictions: What the writer told: place, frames behind.
         counters: The supervisor's copies, by place: ready, done, evicted or -1.
+        readers: All of them, the dead ones too.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Rig:
         if kind == "disk":
             self._overflow = self.writer.segment.overflow_for_reading()
         self._old = [self._memory, self._overflow]
-        self._readers: list[Reader] = []
+        self.readers: list[Reader] = []
 
     # -- readers
 
@@ -108,7 +109,7 @@ class Rig:
         overflow = os.dup(self._overflow) if self._overflow >= 0 else -1
         attached = Segment.attach(os.dup(self._memory), overflow)
         reader = kind(attached, self.spec, *_copies(self.counters[place]))
-        self._readers.append(reader)
+        self.readers.append(reader)
         return reader
 
     # -- the camera
@@ -164,7 +165,7 @@ class Rig:
         """Close everything."""
         self.writer.close()
         self.header.close()
-        for reader in self._readers:
+        for reader in self.readers:
             reader.close()
         for fd in [*self._old, *(fd for s in self.counters.values() for fd in s)]:
             if fd >= 0:

@@ -96,6 +96,28 @@ def test_frames_of_a_later_epoch_wait_until_the_end_of_this_one_is_known(
     assert read(feed) == [1]
 
 
+def test_an_epoch_stays_as_long_as_a_frame_of_it_is_kept(
+    feed: Feed, make_ring: MakeRing
+) -> None:
+    first, second = make_ring(), make_ring(first_index=2)
+    place = enter(feed, first, 0)
+    first.publish(2)
+    enter(feed, second, 1)
+    second.publish(2)
+    feed.end(End(0, 2, last=False))
+
+    kept = [feed.take() for _ in range(4)]
+
+    frames = [frame for frame in kept if frame is not None]
+    assert [frame.info.index for frame in frames] == [0, 1, 2, 3]
+    assert feed.epoch == 0
+    assert frames[1].image.reshape(-1)[0] == 1
+    for frame, epoch in zip(frames, (0, 1, 1, 1), strict=True):
+        feed.release(frame)
+        assert feed.epoch == epoch
+    assert first.base(place) == 2
+
+
 def test_an_end_without_an_epoch_is_the_end_of_the_stream(feed: Feed) -> None:
     feed.end(End(0, 5))
 
