@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import count
 
@@ -111,12 +111,16 @@ class Door:
     Args:
         listening: `frames.sock`.
         admit: Gives a guest who has asked its place; raises if there is none.
-        again: Attaches a guest anew that was evicted.
+        again: Attaches a guest anew that says where it was evicted.
         dismiss: The guest is gone.
     """
 
     def __init__(
-        self, listening: socket.socket, admit: Admit, again: Admit, dismiss: Admit
+        self,
+        listening: socket.socket,
+        admit: Admit,
+        again: Callable[["Guest", Again], None],
+        dismiss: Admit,
     ) -> None:
         self._admit, self._again, self._dismiss = admit, again, dismiss
         self._listening = listening
@@ -134,6 +138,17 @@ class Door:
     def guests(self) -> list[Guest]:
         """Those who have asked."""
         return [guest for guest in self._guests.values() if guest.ask is not None]
+
+    def admit_anew(self, pipelines: Collection[str]) -> None:
+        """These are others now: give each of their guests a place, or send it home."""
+        for guest in self.guests:
+            if guest.ask is None or guest.ask.pipeline not in pipelines:
+                continue
+            try:
+                self._admit(guest)
+            except ImagempError as error:
+                self._refuse(guest, error)
+                self._leave(guest)
 
     def close(self) -> None:
         """Let nobody in any more, and send everybody home."""
@@ -195,7 +210,7 @@ class Door:
             raise ControlError("E_JSON", f"not understood: {error}") from error
         if isinstance(request, Again):
             if guest.ask is not None:
-                self._again(guest)
+                self._again(guest, request)
             return
         if request.v != VERSION:
             raise ControlError("E_VERSION", f"version {request.v}, this is {VERSION}")

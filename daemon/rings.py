@@ -38,7 +38,7 @@ class RingKeeper:
         self._past = Totals()
         self._numbers = count()
         self._readers = {reader.worker: reader for reader in plan.readers}
-        self._hasty: set[str] = set()  # guests that knew of an eviction before us
+        self._hasty: set[int] = set()  # places whose guest knew of an eviction first
         self.is_over = False
 
     @property
@@ -115,11 +115,20 @@ class RingKeeper:
                 self._forget(epoch, place)
         self._sweep()
 
-    def join(self, reader: ReaderPlan) -> None:
-        """A reader from outside comes, at any time, or was evicted and asks again."""
+    def join(self, reader: ReaderPlan, lost: int = -1) -> None:
+        """A reader from outside comes, at any time.
+
+        Or it was evicted and asks again; if that was from a place before the one it
+        has now, it has been served: seated for it, the next eviction would be silent.
+
+        Args:
+            reader: Who it is.
+            lost: The number of the place it was evicted from.
+        """
         self._readers[reader.worker] = reader
-        if self.live is not None and reader.worker in self.live.places:
-            self._hasty.add(reader.worker)
+        place = self.live.places.get(reader.worker) if self.live is not None else None
+        if place is not None and place.number == lost:
+            self._hasty.add(lost)
         self._seat(reader)
 
     def reader_back(self, worker: str) -> None:
@@ -146,8 +155,8 @@ class RingKeeper:
                 place.close()
                 del epoch.places[place.reader.worker]
                 worker = place.reader.worker
-                if not place.reader.is_outside or worker in self._hasty:
-                    self._hasty.discard(worker)
+                if not place.reader.is_outside or number in self._hasty:
+                    self._hasty.discard(number)
                     self._seat(place.reader)
                 return worker
         return None
@@ -210,6 +219,7 @@ class RingKeeper:
             reader.policy,
             reader.evictable,
             reader.allowance,
+            reader.worker,
         )
         self._send(self.plan.producer, attach, counters)
         self._enter(epoch, place)

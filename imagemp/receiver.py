@@ -70,10 +70,12 @@ class Receiver:
         self._poll = select.epoll()
         self._listened = -1
         self._watched: tuple[Reader, select.epoll] | None = None
+        self._refused: Refused | None = None
         try:
             self._listen()
             self._poll.poll(ADMITTED_S)
             self._serve()
+            self._check_refused()
             self._connection.check()
         except BaseException:
             self.close()
@@ -116,6 +118,7 @@ class Receiver:
 
         Raises:
             Evicted: `every` only: frames are lost to this receiver; go on.
+            ControlError: Its pipeline or ring is gone from the configuration.
         """
         self._release_current()
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -123,6 +126,7 @@ class Receiver:
             self._serve()
             if (frame := self._take()) is not None:
                 return frame
+            self._check_refused()
             if self.is_over:
                 self._connection.close()  # its place is free for another
                 return None
@@ -200,8 +204,9 @@ class Receiver:
     def _attach_again(self, feed: Feed) -> None:
         self.evictions += 1
         self._watch(None)
+        place = feed.reader.place if feed.reader is not None else -1
         feed.leave()
-        self._connection.send(Again())
+        self._connection.send(Again(self.session, place))
 
     # -- the daemon
 
@@ -227,8 +232,16 @@ class Receiver:
         elif isinstance(message, End) and self._feeds:
             self._feeds[-1][1].end(message)
         elif isinstance(message, Refused):
+            self._refused = message
+            self._connection.close()
+            for _, feed in self._feeds:
+                _end(feed)
+
+    def _check_refused(self) -> None:
+        """Raise if the daemon will give no more, and this was not the end anyhow."""
+        if (why := self._refused) is not None and (self._follow or not self._feeds):
             self.close()
-            raise ControlError(message.code, message.message, message.hint)
+            raise ControlError(why.code, why.message, why.hint)
 
     # -- waiting
 

@@ -136,6 +136,11 @@ class RawGuest:
         plain = {"request": "Ask", "pipeline": "cam0", "policy": "every", **fields}
         self.say(json.dumps(plain))
 
+    def ask_again(self, session: str, place: int) -> None:
+        """Say that this guest was evicted from a place."""
+        plain = {"request": "Again", "session": session, "place": place}
+        self.say(json.dumps(plain))
+
     def hear(self) -> dict[str, Any]:
         """Give the next message; {} at the end of the stream."""
         assert select.select([self.sock], [], [], HEARD_S)[0], "no answer"

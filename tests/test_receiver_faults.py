@@ -3,6 +3,7 @@
 And the receiver is told: each frame it was promised comes once, or it is evicted.
 """
 
+import os
 import select
 import signal
 import subprocess
@@ -35,6 +36,7 @@ from .outside import (
 )
 
 SOON_S = 10.0
+NO_OVERFLOW = ("ring.overflow=none", "ring.slots=64")
 CONFIG = """
 [telemetry]
 rate_hz = 10
@@ -43,6 +45,19 @@ rate_hz = 10
 source = { kind = "synthetic", width = 64, height = 48, fps = 200 }
 ring = { slots = 256, overflow = "memory", overflow_size = "8 MB" }
 encoder = {}
+"""
+GATED = CONFIG.replace('"synthetic"', '"{folder}/gated.py:Gated"')
+GATED_PY = """
+from pathlib import Path
+
+from imagemp.daemon.sources.synthetic import SyntheticSource
+
+
+class Gated(SyntheticSource):
+    def open(self):
+        if self.first_seq:  # in a successor: wait until the other end is opened
+            Path(__file__).with_name("gate").open().close()
+        return super().open()
 """
 
 
@@ -116,21 +131,30 @@ def test_a_killed_capture_costs_a_receiver_no_frame(daemon: Daemon) -> None:
     assert seqs == check_agreement(daemon).seqs
 
 
-def test_a_receiver_sleeps_while_capture_is_away(daemon: Daemon) -> None:
+def test_a_receiver_sleeps_while_capture_is_away(tmp_path: Path) -> None:
+    (tmp_path / "gated.py").write_text(GATED_PY)
+    os.mkfifo(tmp_path / "gate")
     with (
+        running(tmp_path, GATED) as daemon,
         listening(daemon, "event.cam0") as telemetry,
         Receiver("cam0", "every", directory=daemon.runtime) as frames,
     ):
-        begin(daemon)
-        assert frames.receive(SOON_S) is not None
+        begin(daemon, "source.fps=50")
+        first = frames.receive(SOON_S)
+        captured(daemon, 10)  # more than it takes
         daemon.signal("capture", signal.SIGKILL)
         wait_for(telemetry, "event.cam0", lambda m: m["name"] == "worker_died")
-        while frames.receive(0) is not None:
-            pass
+        daemon.pipeline()  # who is answered now: the receiver was told of the end
+        rest = list(iter(lambda: frames.receive(0), None))
         is_woken = is_readable(frames)
+        (tmp_path / "gate").open("w").close()
+        after = frames.receive(SOON_S)
         stop(daemon)
 
+    assert first is not None
+    assert len(rest) >= 9
     assert not is_woken
+    assert after is not None
 
 
 def test_follow_goes_on_in_the_next_session(daemon: Daemon) -> None:
@@ -200,30 +224,41 @@ def test_a_session_that_never_began_ends(daemon: Daemon) -> None:
 # ---- what it asks for more than once
 
 
+@pytest.mark.parametrize(
+    ("asks", "told"),
+    [
+        (lambda session, place: (session, place), "Enter"),
+        (lambda session, place: (session, place - 1), "End"),  # the place before
+        (lambda _, place: ("yesterday", place), "End"),
+    ],
+    ids=["here", "elsewhere", "long ago"],
+)
 def test_who_asks_again_before_the_daemon_knows_why_is_attached(
-    daemon: Daemon,
+    daemon: Daemon, asks: Callable[[str, int], tuple[str, int]], told: str
 ) -> None:
     with RawGuest(daemon.runtime) as guest:
         guest.ask()
-        begin(daemon, "ring.overflow=none", "ring.slots=64")
-        first = [guest.hear()["order"] for _ in range(3)]
-        guest.say('{"request": "Again"}')
-        again = guest.hear()["order"]
+        session = begin(daemon, *NO_OVERFLOW)
+        first = [guest.hear() for _ in range(3)]
+        guest.ask_again(*asks(session, first[-1]["place"]))
+        captured(daemon, 80)  # more than there are slots: it is evicted
         stop(daemon)
+        then = guest.hear()["order"]
 
-    assert (first, again) == (["Admitted", "Begin", "Enter"], "Enter")
+    assert [heard["order"] for heard in first] == ["Admitted", "Begin", "Enter"]
+    assert then == told
 
 
 def test_to_ask_again_unasked_costs_the_daemon_nothing(daemon: Daemon) -> None:
     with RawGuest(daemon.runtime) as guest:
         guest.ask()
-        begin(daemon)
+        session = begin(daemon)
         while guest.hear()["order"] != "Enter":
             pass
         pids = [daemon.process.pid, daemon.pid("capture")]
         before = [open_files(pid) for pid in pids]
         for _ in range(50):
-            guest.say('{"request": "Again"}')
+            guest.ask_again(session, 0)
         captured(daemon, 50)
         after = [open_files(pid) for pid in pids]
         stop(daemon)

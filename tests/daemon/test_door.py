@@ -118,7 +118,8 @@ def test_descriptors_that_nobody_wants_are_closed(daemon: Daemon) -> None:
         assert guest.hear()["order"] == "Admitted"
         before = open_files(daemon.process.pid)
         for fds in (1, 16, 200):
-            socket.send_fds(guest.sock, [b'{"request": "Again"}'], [0] * fds)
+            again = b'{"request": "Again", "session": "none", "place": 0}'
+            socket.send_fds(guest.sock, [again], [0] * fds)
         daemon.call("status")
         with RawGuest(daemon.runtime) as other:
             other.say("5")
@@ -145,7 +146,7 @@ def test_who_does_not_ask_is_sent_home_after_two_seconds(tmp_path: Path) -> None
 
     async def wait() -> tuple[dict[str, Any], int]:
         came = asyncio.Event()
-        door = Door(listening, lambda _: came.set(), nothing, nothing)
+        door = Door(listening, lambda _: came.set(), lambda _, __: None, nothing)
         with RawGuest(tmp_path) as silent, RawGuest(tmp_path) as polite:
             polite.ask()
             await came.wait()

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from imagemp.daemon.workers.orders import Attach, Gone, Successor
-from imagemp.ring.handover import End
+from imagemp.errors import Evicted
+from imagemp.ring.handover import End, Enter
 from imagemp.ring.layout import READER_CELLS
 
 from .keeper import BLOBS, GUEST, MAIN, MOTION, Rig, open_fds
@@ -244,12 +245,53 @@ def test_a_guest_that_was_evicted_is_seated_when_it_asks(rig: Rig) -> None:
     rig.publish()
     assert rig.to("guest") == ["Enter"]
 
-    rig.keeper.join(GUEST)
+    rig.keeper.join(GUEST, lost=1)
     rig.read("main")
     rig.publish()
 
     assert rig.to("guest") == ["Enter", "Enter"]
     assert rig.read("guest") == [3]
+
+
+@pytest.mark.parametrize(("lost", "seated"), [(1, 2), (0, 1), (-1, 1)])
+def test_a_guest_that_knows_of_an_eviction_first_is_seated_as_soon_as_we_know(
+    rig: Rig, lost: int, seated: int
+) -> None:
+    rig.keep(MAIN).begin(slots=2)
+    rig.keeper.join(GUEST)  # on place 1
+    rig.publish(2)
+    rig.read("main")
+
+    rig.keeper.join(GUEST, lost)
+    rig.publish()
+
+    assert rig.to("guest") == ["Enter"] * seated
+
+
+def test_a_guest_that_asks_late_is_not_evicted_unawares_from_the_next_epoch(
+    rig: Rig,
+) -> None:
+    rig.keep(MAIN).begin(slots=2)
+    rig.keeper.join(GUEST)
+    lost = rig.orders("guest", Enter)[0].place
+    rig.publish(2)
+    rig.read("main")
+    rig.publish()
+    with pytest.raises(Evicted):
+        rig.read("guest")
+    rig.feeds["guest"].leave()
+    rig.kill_producer()
+    rig.begin(slots=2)
+
+    rig.keeper.join(GUEST, lost)  # it asked while it had no place
+    rig.read("main")
+    rig.publish(2)
+    rig.read("main")
+    rig.publish()
+
+    assert rig.to("guest") == ["Enter", "Enter"]
+    with pytest.raises(Evicted):
+        rig.read("guest")
 
 
 def test_a_guest_that_asks_twice_has_one_place(rig: Rig) -> None:

@@ -51,6 +51,20 @@ def test_what_was_released_and_not_collected_counts(rig: Rig) -> None:
     assert rig.read("main") == [3]
 
 
+def test_a_guest_whom_a_dead_producer_never_seated_has_nothing_of_its_epoch(
+    rig: Rig,
+) -> None:
+    rig.keep(MAIN).begin()
+    rig.publish(3)
+    rig.dead.add("capture")  # it does not come to what it is told
+
+    rig.keeper.join(GUEST)
+    rig.kill_producer(last=True)
+
+    assert rig.read("guest") == []
+    assert rig.is_finished("guest")
+
+
 def test_a_successor_told_of_but_never_taken_over_has_its_base_from_the_end(
     rig: Rig,
 ) -> None:

@@ -1,0 +1,118 @@
+"""Programs outside when a reload changes the pipeline that they read, or takes it away.
+
+The daemon, its configuration and the receivers are real.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from imagemp.errors import ControlError
+from imagemp.receiver import Receiver
+from tests.outside import finish, take_all
+from tests.running import Daemon, running
+
+from .test_recording import begin
+
+SOON_S = 10.0
+CAM0 = """
+[pipelines.cam0]
+source = { kind = "synthetic", width = 64, height = 48, fps = 200 }
+encoder = {}
+"""
+ALWAYS_ON = CAM0.replace("[pipelines.cam0]", "[pipelines.cam0]\nautostart = true")
+SAME = """
+[[pipelines.cam0.callbacks]]
+name = "same"
+target = "{folder}/same.py:same"
+"""
+OTHER = CAM0.replace("cam0", "cam1")
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    folder = tmp_path_factory.mktemp("daemon")
+    (folder / "same.py").write_text("def same(buffer, queue):\n    return buffer[-1]")
+    with running(folder, CAM0) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def daemon(started: Daemon) -> Daemon:
+    """Give the daemon as it was configured at first, with no session."""
+    for name, pipeline in started.call("status")["pipelines"].items():
+        if pipeline["state"] not in ("idle", "complete", "incomplete"):
+            started.call("session.stop", pipelines=[name])
+    reload(started, CAM0)
+    return started
+
+
+def reload(daemon: Daemon, toml: str) -> None:
+    """Have the daemon take another configuration."""
+    head = f'[daemon]\ndata_dir = "{daemon.folder}/data"\n'
+    daemon.config.write_text(head + toml.replace("{folder}", str(daemon.folder)))
+    daemon.call("reload")
+
+
+def test_who_waits_for_a_pipeline_that_is_taken_away_is_told(daemon: Daemon) -> None:
+    with Receiver("cam0", directory=daemon.runtime) as frames:
+        reload(daemon, OTHER)
+
+        with pytest.raises(ControlError, match="no pipeline 'cam0'; there is cam1"):
+            frames.receive(SOON_S)
+        assert frames.is_over
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_last_frames_of_a_pipeline_taken_away_are_still_read(
+    daemon: Daemon, follow: bool
+) -> None:
+    with Receiver("cam0", "every", follow=follow, directory=daemon.runtime) as frames:
+        finish(daemon, begin(daemon, frames=10))
+        reload(daemon, OTHER)
+
+        if not follow:
+            assert take_all(frames) == list(range(10))
+            return
+        seqs = [frames.receive(SOON_S) is not None for _ in range(10)]
+        with pytest.raises(ControlError, match="no pipeline"):
+            frames.receive(SOON_S)
+        assert all(seqs)
+
+
+def test_who_reads_a_ring_that_is_taken_away_is_told(daemon: Daemon) -> None:
+    reload(daemon, CAM0 + SAME)
+    with Receiver("cam0", ring="callback:same", directory=daemon.runtime) as frames:
+        reload(daemon, CAM0)
+
+        with pytest.raises(ControlError, match="no ring 'callback:same'"):
+            frames.receive(SOON_S)
+
+
+def test_who_reads_a_pipeline_that_is_changed_misses_nothing(daemon: Daemon) -> None:
+    with Receiver("cam0", "every", follow=True, directory=daemon.runtime) as frames:
+        reload(daemon, ALWAYS_ON)
+
+        seqs = [f.info.seq for _, f in zip(range(20), frames, strict=False)]
+
+    assert seqs == list(range(20))
+
+
+@pytest.mark.system
+def test_who_comes_while_its_pipeline_is_changed_is_let_in(daemon: Daemon) -> None:
+    daemon.signal("capture", signal.SIGSTOP)  # it leaves late: the reload takes long
+    pid = daemon.pid("capture")
+    reloading = threading.Thread(target=reload, args=(daemon, ALWAYS_ON))
+    reloading.start()
+    while "cam0" in daemon.call("status")["pipelines"]:
+        pass
+
+    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+        first = frames.receive(SOON_S)
+    reloading.join()
+
+    assert first is not None
+    assert first.info.seq == 0
+    assert pid != daemon.pid("capture")
