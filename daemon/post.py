@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from imagemp.link import close_all
 from imagemp.ring.handover import Order
 
 from .child import Child
@@ -24,6 +25,7 @@ from .workers.orders import (
 log = logging.getLogger(__name__)
 KILLED_S = 5.0  # alive this long after SIGKILL: stuck in the kernel
 LEAVE_S = 2.0
+ABORT_S = 1.0  # for faulthandler to write the stacks
 
 
 class State(enum.StrEnum):
@@ -41,7 +43,11 @@ class State(enum.StrEnum):
 
 @dataclass(slots=True)
 class Watch:
-    """Whom a post tells what happens to its process."""
+    """Whom a post tells what happens to its process.
+
+    Attributes:
+        on_died: Also for one that cannot be killed: the post is then `stuck`.
+    """
 
     on_ready: Callable[["Post"], None]
     on_told: Callable[["Post", Told, list[int]], None]
@@ -96,6 +102,12 @@ class Post:
             self.child.kill(number)
             self._later(KILLED_S, self._is_stuck)
 
+    def abort(self) -> None:
+        """End a process that hangs: its stack goes to the log, if it still can."""
+        if self.child is not None:
+            self.child.kill(signal.SIGABRT)
+            self._later(ABORT_S, self.kill)
+
     def restart(self) -> None:
         """End the process, if any, and start anew whatever happened before."""
         self.restarts.forgive()
@@ -123,7 +135,8 @@ class Post:
         self.child = Child(self.kind, self._told, self._exited)
 
     def _told(self, child: Child, told: Told, fds: list[int]) -> None:
-        if child is not self.child:
+        if child is not self.child or self.state is State.STUCK:
+            close_all(fds)
             return
         if isinstance(told, Ready):
             if self.state is State.STARTING:
@@ -139,7 +152,7 @@ class Post:
             self.state = State.STOPPED
             self._has_gone()
             return
-        now = time.monotonic()
+        now, was_stuck = time.monotonic(), self.state is State.STUCK
         delay = self.restarts.failed(now, now - child.started, random.random())  # noqa: S311
         if self.restarts.is_too_many(now) and not self.never_gives_up:
             self.state = State.FATAL
@@ -148,13 +161,17 @@ class Post:
             slow = self.restarts.is_too_many(now)
             self._later(CAP_S if slow else delay, self._spawn)
         log.warning("%s: died, %s; now %s", self.name, describe(code), self.state)
-        self._watch.on_died(self, code)
+        if not was_stuck:
+            self._watch.on_died(self, code)
 
     def _is_stuck(self) -> None:
         """SIGKILL had no effect: the process hangs in the kernel."""
         log.error("%s: pid %s cannot be killed; reboot needed", self.name, self.pid)
         self.state = State.STUCK
-        self._has_gone()
+        if self._gone is not None:
+            self._has_gone()
+        else:
+            self._watch.on_died(self, -signal.SIGKILL)  # as good as dead
 
     def _has_gone(self) -> None:
         if self._gone is not None and not self._gone.done():

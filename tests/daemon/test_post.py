@@ -256,6 +256,7 @@ def test_a_worker_that_could_not_be_killed_has_a_successor_once_it_is_gone(
         await watched.sees("ready")
         watched.post._is_stuck()  # what the timer of a kill does
         assert watched.post.state is State.STUCK
+        assert watched.seen == ["ready", "killed by SIGKILL"]  # as good as dead
         watched.hit()
         await watched.sees("ready", "killed by SIGKILL", "ready")
         assert watched.post.is_running
