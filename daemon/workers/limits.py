@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from imagemp import messages
+from imagemp import codes, messages
 from imagemp.messages import METHODS, NOT_YET, Problem, Request
 
 MAX_DEPTH = 64  # json and msgspec overflow at about 1000, on one side or the other
@@ -23,6 +23,7 @@ MAX_WAITING = 1024  # of all
 REQUESTS_PER_S = 100.0
 BURST = 200.0
 MAX_CLIENTS = 4096
+FEW_CLIENTS = 64  # with more, those are forgotten that have long been silent
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -51,20 +52,20 @@ def check(frames: Sequence[bytes]) -> Request | Refusal:
 def _body(frames: Sequence[bytes]) -> bytes:
     if len(frames) != 2:
         raise _Refused(
-            messages.E_FRAME,
+            codes.E_FRAME,
             f"message of {len(frames)} frames, expected 2",
             "send IMP1 and the JSON from a DEALER; a REQ adds a third",
         )
     magic, body = frames
     if magic != messages.MAGIC:
         raise _Refused(
-            messages.E_FRAME,
+            codes.E_FRAME,
             f"first frame is {magic[:16]!r}, expected {messages.MAGIC!r}",
         )
     size = len(magic) + len(body)
     if size > messages.MAX_MESSAGE:
         raise _Refused(
-            messages.E_TOO_LARGE,
+            codes.E_TOO_LARGE,
             f"message of {size} bytes, at most {messages.MAX_MESSAGE}",
         )
     return body
@@ -77,15 +78,15 @@ def _document(body: bytes) -> dict[str, Any]:
             body.decode(), object_pairs_hook=_without_twins
         )  # msgspec: the last wins
     except RecursionError:
-        raise _Refused(messages.E_JSON, "nested far too deeply") from None
+        raise _Refused(codes.E_JSON, "nested far too deeply") from None
     except ValueError as error:
-        raise _Refused(messages.E_JSON, f"not JSON: {error}"[:200]) from None
+        raise _Refused(codes.E_JSON, f"not JSON: {error}"[:200]) from None
     if not isinstance(told, dict):
         raise _Refused(
-            messages.E_JSON, f"expected a JSON object, got {type(told).__name__}"
+            codes.E_JSON, f"expected a JSON object, got {type(told).__name__}"
         )
     if _is_deeper(told, MAX_DEPTH):
-        raise _Refused(messages.E_JSON, f"nested deeper than {MAX_DEPTH} levels")
+        raise _Refused(codes.E_JSON, f"nested deeper than {MAX_DEPTH} levels")
     return told
 
 
@@ -107,7 +108,7 @@ def _request(told: dict[str, Any]) -> Request:
     version = told.get("v")
     if type(version) is not int or version != messages.VERSION:
         raise _Refused(
-            messages.E_VERSION,
+            codes.E_VERSION,
             f"request of version {version!r:.20}, this daemon speaks version"
             f" {messages.VERSION}",
             "use an imagectl of the daemon's version",
@@ -120,11 +121,11 @@ def _request(told: dict[str, Any]) -> Request:
 
 def _params(method: str, told: dict[str, Any]) -> dict[str, Any]:
     if method in NOT_YET:
-        raise _Refused(messages.E_METHOD, f"{method}: not yet, in a later version")
+        raise _Refused(codes.E_METHOD, f"{method}: not yet, in a later version")
     kind = METHODS.get(method)
     if kind is None:
         raise _Refused(
-            messages.E_METHOD,
+            codes.E_METHOD,
             f"no method {method[:64]!r}",
             _meant(method, METHODS) or "methods.describe lists them",
         )
@@ -140,14 +141,14 @@ def _converted(told: Mapping[str, Any], kind: type[S]) -> S:
         said, _, place = str(error).partition(" - at `$")
         where = place.strip("`.")
         problem = f"{where}: {said}" if where else said
-        raise _Refused(messages.E_PARAMS, problem[:400]) from None
+        raise _Refused(codes.E_PARAMS, problem[:400]) from None
 
 
 def _refuse_unknown(what: str, told: Mapping[str, Any], known: Sequence[str]) -> None:
     for name in told:
         if name not in known:
             raise _Refused(
-                messages.E_PARAMS,
+                codes.E_PARAMS,
                 f"{what} has no {name[:64]!r}",
                 _meant(name, known) or f"it takes: {', '.join(known) or 'nothing'}",
             )
@@ -208,6 +209,7 @@ class Rates:
         self._per_s = per_s
         self._burst = burst
         self._buckets: dict[bytes, Bucket] = {}
+        self._many = FEW_CLIENTS
 
     def count(self, client: bytes, now: float) -> Problem | None:
         """Count a message of this client; give why it is one too many."""
@@ -217,17 +219,19 @@ class Rates:
         if self._buckets[client].take(now):
             return None
         return Problem(
-            messages.E_RATE,
+            codes.E_RATE,
             f"more than {self._per_s:g} requests a second",
             retryable=True,
         )
 
     def _make_room(self, now: float) -> None:
-        if len(self._buckets) < MAX_CLIENTS:
+        if len(self._buckets) < self._many:
             return
-        idle = [name for name, b in self._buckets.items() if b.is_full(now)]
-        for name in idle or list(self._buckets)[:1]:
+        for name in [name for name, b in self._buckets.items() if b.is_full(now)]:
             del self._buckets[name]
+        if len(self._buckets) >= MAX_CLIENTS:
+            del self._buckets[next(iter(self._buckets))]
+        self._many = min(MAX_CLIENTS, max(FEW_CLIENTS, 2 * len(self._buckets)))
 
 
 class Pending(msgspec.Struct):
@@ -264,7 +268,7 @@ class Waiting:
             told = f"{MAX_WAITING} requests wait"
         else:
             return None
-        return Problem(messages.E_BUSY, told, retryable=True)
+        return Problem(codes.E_BUSY, told, retryable=True)
 
     def add(self, client: bytes, request: Request, now: float) -> int:
         """Keep who asked; give the token to find it by."""

@@ -42,6 +42,11 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def cause_of(error: OSError) -> str:
+    """Say what frames are skipped under that the disk did not take."""
+    return "disk_full" if is_full(error) else "disk_error"
+
+
 class Reserve:
     """Room on the disk that is kept until `free`, in a file without a name.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from imagemp import messages
 from imagemp.daemon.workers.limits import (
+    FEW_CLIENTS,
     MAX_CLIENTS,
     MAX_PENDING,
     MAX_WAITING,
@@ -253,6 +254,25 @@ def test_connections_long_gone_are_forgotten(now: float) -> None:
         rates.count(b"%d" % n, now * n)
 
     assert len(rates._buckets) <= MAX_CLIENTS
+
+
+def test_who_has_been_silent_is_forgotten_long_before_there_are_many() -> None:
+    rates = Rates(per_s=1, burst=1)
+
+    most = 0
+    for n in range(1000):
+        rates.count(b"%d" % n, 1000.0 * n)
+        most = max(most, len(rates._buckets))
+
+    assert most == FEW_CLIENTS
+
+
+def test_nobody_is_forgotten_who_has_just_asked_often() -> None:
+    rates = Rates(per_s=1, burst=1)
+    for n in range(2 * FEW_CLIENTS):
+        rates.count(b"%d" % n, 0)
+
+    assert rates.count(b"0", 0) is not None
 
 
 def test_a_connection_may_wait_for_32_answers_at_a_time() -> None:
