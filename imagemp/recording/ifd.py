@@ -1,7 +1,7 @@
 """The directory of tags (IFD) in front of a page's pixels.
 
 Built once for each plane; from page to page only a few numbers are patched in.
-The pixels follow it at once, uncompressed, in one strip.
+The pixels follow it at once, in one strip.
 
 Any array fits, though TIFF knows only pictures: (h, w) and (h, w, 1) are grey,
 (h, w, 3) and (h, w, 4) colour, a 1-D array is one row, and anything else rows of
@@ -11,6 +11,7 @@ and dtype it had are in the recording's spec.
 """
 
 import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,21 @@ import numpy as np
 from ..errors import FrameShapeError
 from ..frames import numpy_dtype
 from ..spec import Plane
-from .tags import COUNT, ENTRY, LINK, WIDTHS, Kind, SampleFormat, Tag, aligned
+from .tags import (
+    CHECK,
+    CHECK_AT,
+    COUNT,
+    ENTRY,
+    LINK,
+    WIDTHS,
+    Compressed,
+    Kind,
+    Predictor,
+    SampleFormat,
+    Tag,
+    aligned,
+)
 
-UNCOMPRESSED = 1
 GREY, RGB = 1, 2  # PhotometricInterpretation
 FORMATS = {
     "b": SampleFormat.UINT,
@@ -86,10 +99,14 @@ class Picture:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of a page's pixels."""
+        """Bytes of a page's pixels before they are compressed."""
         return self.rows * self.columns * self.samples * self.bits // 8
 
-    def entries(self) -> list[Entry]:
+    def entries(
+        self,
+        compressed: Compressed = Compressed.NONE,
+        predictor: Predictor = Predictor.NONE,
+    ) -> list[Entry]:
         """Give the tags that a reader needs."""
         number = Entry.number
         every = [1] * self.samples
@@ -99,7 +116,7 @@ class Picture:
             number(Tag.IMAGE_WIDTH, Kind.LONG, self.columns),
             number(Tag.IMAGE_LENGTH, Kind.LONG, self.rows),
             number(Tag.BITS_PER_SAMPLE, Kind.SHORT, *(self.bits * n for n in every)),
-            number(Tag.COMPRESSION, Kind.SHORT, UNCOMPRESSED),
+            number(Tag.COMPRESSION, Kind.SHORT, compressed),
             number(Tag.PHOTOMETRIC, Kind.SHORT, photometric),
             number(Tag.STRIP_OFFSETS, Kind.LONG8, 0),
             number(Tag.SAMPLES_PER_PIXEL, Kind.SHORT, self.samples),
@@ -110,6 +127,8 @@ class Picture:
                 Tag.SAMPLE_FORMAT, Kind.SHORT, *(self.sample_format * n for n in every)
             ),
         ]
+        if predictor != Predictor.NONE:
+            entries.append(number(Tag.PREDICTOR, Kind.SHORT, predictor))
         if self.samples == 4:
             entries.append(number(Tag.EXTRA_SAMPLES, Kind.SHORT, 2))  # plain alpha
         return entries
@@ -127,11 +146,16 @@ class Ifd:
         tags = sorted(padded(entries), key=lambda entry: entry.code)
         self.link_at = COUNT.size + ENTRY.size * len(tags)
         self._distant: list[tuple[int, int]] = []  # where an offset stands, to what
-        self._places: dict[Tag, int] = {}
+        places = self._places = dict[Tag, int]()
         self._template = bytearray(self.link_at + LINK.size)
         COUNT.pack_into(self._template, 0, len(tags))
         for number, entry in enumerate(tags):
             self._place(COUNT.size + ENTRY.size * number, entry)
+        self._strip_at = places[Tag.STRIP_OFFSETS]
+        self._nbytes_at, self._stamp_at = (
+            places[Tag.STRIP_BYTE_COUNTS],
+            places[Tag.STAMP],
+        )
         self._template.extend(bytes(-len(self._template) % 16))
         self.nbytes = len(self._template)
 
@@ -148,21 +172,25 @@ class Ifd:
             self._places[entry.code] = value_at
         ENTRY.pack_into(self._template, at, entry.code, entry.kind, entry.count, inline)
 
-    def at(self, offset: int, stamp: bytes, following: int = 0) -> bytearray:
+    def at(
+        self, offset: int, nbytes: int, stamp: bytes, following: int = 0
+    ) -> bytearray:
         """Give the bytes of this directory for one page.
 
         Args:
             offset: Where in the file it will stand.
-            stamp: The value of the private tag.
+            nbytes: Size of the strip.
+            stamp: The value of the private tag, with 0 for the check.
             following: Where the next page stands; 0 if that is not yet known.
         """
         page = self._template.copy()
         for place, distance in self._distant:
             LINK.pack_into(page, place, offset + distance)
-        LINK.pack_into(page, self._places[Tag.STRIP_OFFSETS], offset + self.nbytes)
+        LINK.pack_into(page, self._strip_at, offset + self.nbytes)
+        LINK.pack_into(page, self._nbytes_at, nbytes)
+        page[self._stamp_at : self._stamp_at + len(stamp)] = stamp
+        CHECK.pack_into(page, self._stamp_at + CHECK_AT, zlib.crc32(page))
         LINK.pack_into(page, self.link_at, following)
-        start = self._places[Tag.STAMP]
-        page[start : start + len(stamp)] = stamp
         return page
 
 

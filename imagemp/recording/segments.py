@@ -5,17 +5,25 @@ A segment is one file; frames are appended to it by one thread, and `sync` and
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import RecordingError
-from ..frames import Frame
+from ..frames import Frame, plane_nbytes
+from ..spec import FrameSpec
 from .bigtiff import PageWriter
 from .chain import last_good, walk_frames
-from .folder import segment_number, segment_path
+from .folder import log_path, segment_number, segment_path
 from .framelog import FrameLog
+from .pagerecord import PageRecord
+from .pages import Strips
 from .plan import RecordingPlan
+from .videofile import conclude, is_video, last_of, walk_video
+from .videorecord import VideoRecord
+
+MAX_INDEX = 1 << 22  # bytes of an index, and of a header without a frame
 
 
 class SegmentWriter(Protocol):
@@ -26,7 +34,6 @@ class SegmentWriter(Protocol):
         frames: Whole frames in it.
         pages: Pages in it: planes times frames.
         nbytes: Its size.
-        frame_nbytes: What the next frame is expected to take.
         began_ns: `t_sensor_ns` of its first frame; None as long as it has none.
         next_index: `index` of its last frame + 1; 0 as long as it has none.
     """
@@ -35,17 +42,31 @@ class SegmentWriter(Protocol):
     frames: int
     pages: int
     nbytes: int
-    frame_nbytes: int
     began_ns: int | None
     next_index: int
 
-    def append(self, frame: Frame) -> None:
+    def nbytes_with(self, frame: Frame, strips: Strips | None) -> int:
+        """Give the size it is expected to have after one more frame.
+
+        Args:
+            frame: That is to be written.
+            strips: Its pixels, if a press has compressed them; else None.
+        """
+
+    def append(self, frame: Frame, strips: Strips | None = None) -> None:
         """Write a frame; when this returns, a kill -9 does not take it.
+
+        Args:
+            frame: To be written.
+            strips: Its pixels, if a press has compressed them; else None.
 
         Raises:
             DiskError: It cannot be written; the file is as it was before.
             FrameShapeError: The frame is not what the file holds.
         """
+
+    def finish(self) -> None:
+        """No more frames will come: write what readers find these by, if anything."""
 
     def sync(self) -> None:
         """Return when all that was appended is on the disk; raises OSError."""
@@ -61,10 +82,18 @@ def create_segment(folder: Path, plan: RecordingPlan, number: int) -> SegmentWri
     """Begin a new file.
 
     Raises:
+        ConfigError: Its format does not take such frames.
         DiskError: It is there already, or cannot be made.
     """
+    if plan.video is not None:
+        from .video import VideoWriter
+
+        suffix = f".{plan.video.format}"
+        path = segment_path(folder, plan.name, number, suffix)
+        return VideoWriter.create(path, plan)
     path = segment_path(folder, plan.name, number)
-    return PageWriter.create(path, plan.spec.planes, plan.text())
+    spec, text = plan.spec, plan.text()
+    return PageWriter.create(path, spec.planes, text, spec.fields, plan.compression)
 
 
 def resume_segment(
@@ -75,25 +104,81 @@ def resume_segment(
     Raises:
         DiskError: It cannot be read or written.
     """
+    if plan.video is not None:
+        return next_video(folder, plan, paths)
     number = 0
     if paths:
         with suppress(RecordingError):
-            return PageWriter.resume(paths[-1], plan.spec.planes, plan.text())
+            return PageWriter.resume(
+                paths[-1],
+                plan.spec.planes,
+                plan.text(),
+                plan.spec.fields,
+                plan.compression,
+            )
         number = segment_number(paths[-1]) + 1
     return create_segment(folder, plan, number)
 
 
+def next_video(folder: Path, plan: RecordingPlan, paths: list[Path]) -> SegmentWriter:
+    """Begin a new file after the last of `paths`, which is ended with its last frame.
+
+    Raises:
+        DiskError: It cannot be read or written.
+    """
+    number = segment_number(paths[-1]) + 1 if paths else 0
+    with suppress(RecordingError):  # damaged: it is left as it is
+        if paths and not conclude(paths[-1], most_torn(plan.spec)):
+            paths[-1].unlink()
+            number -= 1
+    return create_segment(folder, plan, number)
+
+
+def most_torn(spec: FrameSpec) -> int:
+    """Say how much a killed writer may leave after the last frame of a video."""
+    return 2 * sum(plane_nbytes(plane) for plane in spec.planes) + MAX_INDEX
+
+
 def index_after(paths: list[Path]) -> int:
     """Give the index after the last frame of these segments; 0 if there is none."""
-    tails = (last_good(path).last for path in reversed(paths))
+    tails = (last_record(path) for path in reversed(paths))
     return next((tail.index + 1 for tail in tails if tail), 0)
+
+
+def resumed_log(
+    folder: Path, plan: RecordingPlan, paths: list[Path], segment: SegmentWriter
+) -> FrameLog:
+    """Open the frame log, cut and completed to what the segments hold."""
+    next_index = segment.next_index or index_after(paths)
+    log = FrameLog.resume(log_path(folder, plan.name), plan.spec.fields, next_index)
+    names = [path.name for path in paths]
+    if log.rows.last_file in names:
+        paths = paths[names.index(log.rows.last_file) :]
+    if log.rows.last_index + 1 < next_index:
+        for path in paths:
+            rebuild_rows(log, path)
+    log.flush()
+    return log
 
 
 def rebuild_rows(log: FrameLog, path: Path) -> None:
     """Add a row for each frame of a segment that the log has not."""
-    for frame in walk_frames(path):
-        if frame[0].index > log.rows.last_index:
-            log.rebuild(path.name, frame[0])
+    for record in records_of(path):
+        if record.index > log.rows.last_index:
+            log.rebuild(path.name, record)
+
+
+def last_record(path: Path) -> PageRecord | VideoRecord | None:
+    """Give what is known of the last frame of a segment; None if it has none."""
+    return last_of(path) if is_video(path) else last_good(path).last
+
+
+def records_of(path: Path) -> Iterator[PageRecord | VideoRecord]:
+    """Give what is known of each frame of a segment, by its first page."""
+    if is_video(path):
+        yield from walk_video(path)
+    else:
+        yield from (frame[0] for frame in walk_frames(path))
 
 
 def sync_file(path: Path) -> None:

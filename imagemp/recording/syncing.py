@@ -11,17 +11,24 @@ from collections.abc import Callable
 class SyncThread:
     """Calls `sync` no later than a period after each `mark`, never twice at once.
 
+    Args:
+        sync: What to do.
+        period_s: How long it may wait for more.
+        name: Of the thread, for those who look at a process from outside.
+
     Attributes:
         error: What `sync` raised; the thread has ended with it.
     """
 
-    def __init__(self, sync: Callable[[], None], period_s: float) -> None:
+    def __init__(
+        self, sync: Callable[[], None], period_s: float, name: str = "sync"
+    ) -> None:
         self.error: OSError | None = None
         self._sync = sync
         self._period_s = period_s
         self._dirty = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def mark(self) -> None:

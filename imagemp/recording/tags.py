@@ -26,6 +26,7 @@ class Tag(IntEnum):
     PAGE_NAME = 285
     SOFTWARE = 305
     DATE_TIME = 306
+    PREDICTOR = 317
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
     STAMP = 65100
@@ -50,6 +51,22 @@ class SampleFormat(IntEnum):
     COMPLEX = 6
 
 
+class Compressed(IntEnum):
+    """How the pixels of a page are stored."""
+
+    NONE = 1
+    ZLIB = 8
+    ZSTD = 50000  # libtiff's own, not Adobe's
+
+
+class Predictor(IntEnum):
+    """What was done to the pixels before they were compressed."""
+
+    NONE = 1
+    HORIZONTAL = 2  # each sample less the one before in its row
+    FLOAT = 3  # the same, byte by byte, the highest bytes of a row first
+
+
 WIDTHS: dict[int, int] = {
     Kind.BYTE: 1,
     Kind.ASCII: 1,
@@ -67,8 +84,14 @@ COUNT = struct.Struct("<Q")  # tags of a page
 ENTRY = struct.Struct("<HHQ8s")  # code, kind, count, value or where it is
 LINK = struct.Struct("<Q")  # where the next page is; 0: this is the last
 
-# seq, index, t_sensor_ns, t_unix_ns, CRC-32 of the data, plane, planes of the frame
-STAMP = struct.Struct("<QQqqIHH")
+# seq, index, t_sensor_ns, t_arrival_ns, t_unix_ns, CRC-32 of the strip as it is in the
+# file, missed_before, ring_used, overflow_used, plane, planes of the frame, CHECK; then
+# the user's fields, packed as the spec has them
+STAMP = struct.Struct("<QQqqqIIIIHHI")
+
+# CRC-32 of the page from its IFD to its strip, itself and the link counted as 0
+CHECK = struct.Struct("<I")
+CHECK_AT = STAMP.size - CHECK.size
 
 
 def aligned(offset: int, to: int = ALIGN) -> int:

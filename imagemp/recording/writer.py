@@ -1,8 +1,8 @@
 """A recording: what an encoder leaves of the frames it was given.
 
-Frames go to pages, pages to segments, a row of each to the frame log. `append` is
-called by one thread; beside it runs the sync thread alone, which writes the rows,
-waits for the disk, and closes segments that are full.
+Frames go to pages, pages to segments, a row of each to the frame log. All is called
+by one thread. Beside it the sync thread writes the rows, waits for the disk, and
+closes segments that are full; and where frames are compressed, a press does that.
 """
 
 import threading
@@ -16,13 +16,14 @@ from .disk import disk_error, disk_errors, sync_folder
 from .folder import log_path, segment_number, segment_paths
 from .framelog import FrameLog
 from .manifest import RecordedFile
+from .pages import Strips
 from .plan import RecordingPlan, SegmentLimits
+from .press import Press
 from .segments import (
     SegmentWriter,
     create_segment,
-    index_after,
-    rebuild_rows,
     resume_segment,
+    resumed_log,
     sync_file,
 )
 from .syncing import SyncThread
@@ -37,6 +38,7 @@ class Recording:
         next_index: `index` of the last recorded frame + 1; 0 if there is none.
         recorded: Frames in the recording, those of a predecessor too.
         durable: How many of them a power cut does not take.
+        last_place: File and page of the frame that was recorded last.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Recording:
         self.next_index = log.rows.last_index + 1
         self.recorded = sum(log.rows.frames.values())
         self.durable = 0
+        self.last_place = ("", 0)
         self._planes = len(plan.spec.planes)
         self._segment, self._log = segment, log
+        self._press = Press.of(plan)
         self._full: list[
             SegmentWriter
         ] = []  # segments that the sync thread is to close
@@ -100,32 +104,59 @@ class Recording:
         """Size of all segments."""
         return self._segment.nbytes + sum(file.bytes for file in self._ended)
 
-    def append(self, frame: Frame, ring_used: int = 0, overflow_used: int = 0) -> None:
-        """Write a frame; when this returns, a kill -9 does not take it.
+    @property
+    def in_flight(self) -> int:
+        """Frames that were submitted and are not yet recorded."""
+        return len(self._press) if self._press is not None else 0
+
+    @property
+    def most_in_flight(self) -> int:
+        """So many keep all threads busy; 0 where frames are recorded at once."""
+        return self._press.most if self._press is not None else 0
+
+    def fileno(self) -> int:
+        """Readable when `settle` has something to do; -1 where it never has."""
+        return self._press.fileno() if self._press is not None else -1
+
+    def submit(self, frame: Frame) -> bool:
+        """Take a frame. True: it is recorded. False: `settle` will give it back.
+
+        A frame is recorded when a kill -9 does not take it any more. One that is in
+        flight must stay as it is; nobody but the caller bounds how many there are.
 
         Raises:
             DiskError: The disk is full or failing, `errno` says which; the recording
                 is closed, and whole up to the frame before.
+            FrameShapeError: The frame has other planes than the recording.
             RecordingError: The recording is closed.
         """
         if self._closed:
             raise RecordingError(f"{self._segment.path}: the recording is closed")
-        try:
-            if self._syncing.error:
-                raise disk_error(self.folder, self._syncing.error)
-            if not self._has_place(frame):
-                self._begin_segment()
-            page = self._segment.pages
-            self._segment.append(frame)
-        except DiskError:
-            with suppress(DiskError):
-                self.close()
-            raise
-        name = self._segment.path.name
-        self._log.add(frame.info, name, page, ring_used, overflow_used)
-        self.next_index = frame.info.index + 1
-        self.recorded += 1
-        self._syncing.mark()
+        if self._press is None:
+            self._write(frame, None)
+            return True
+        self._press.put(frame)
+        return False
+
+    def settle(self, *, wait: bool = False) -> Frame | None:
+        """Record the oldest frame in flight and give it back.
+
+        Args:
+            wait: Until it is compressed. None then means that there is none.
+
+        Raises:
+            DiskError: As `submit` does; what was in flight is not recorded.
+        """
+        taken = self._press.take(wait=wait) if self._press is not None else None
+        if taken is None:
+            return None
+        self._write(*taken)
+        return taken[0]
+
+    def append(self, frame: Frame) -> None:
+        """Submit a frame, and wait until it is recorded."""
+        if not self.submit(frame):
+            self._settle_all()
 
     def wait_durable(self, frames: int, timeout_s: float) -> bool:
         """Wait until so many frames are durable; False if they are not by then."""
@@ -139,7 +170,9 @@ class Recording:
         return [*self._ended, self._entry(self._segment.path)]
 
     def close(self) -> None:
-        """Make all durable and close; a segment without a frame goes away.
+        """Record what is in flight, make all durable, and close.
+
+        A segment without a frame goes away.
 
         May be called twice.
 
@@ -148,8 +181,12 @@ class Recording:
         """
         if self._closed:
             return
+        self._settle_all()
+        if self._press is not None:
+            self._press.close()
         self._closed = True
         self._syncing.close()
+        self._segment.finish()
         try:
             with disk_errors(self.folder):
                 self._sync_last()
@@ -166,17 +203,45 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _has_place(self, frame: Frame) -> bool:
+    def _settle_all(self) -> None:
+        while self.settle(wait=True) is not None:
+            pass
+
+    def _write(self, frame: Frame, strips: Strips | None) -> None:
+        try:
+            if self._syncing.error:
+                raise disk_error(self.folder, self._syncing.error)
+            if not self._has_place(frame, strips):
+                self._begin_segment()
+            page = self._segment.pages
+            self._segment.append(frame, strips)
+        except DiskError:
+            self._give_up()
+            raise
+        self.last_place = (self._segment.path.name, page)
+        self._log.add(frame.info, *self.last_place)
+        self.next_index = frame.info.index + 1
+        self.recorded += 1
+        self._syncing.mark()
+
+    def _give_up(self) -> None:
+        if self._press is not None:
+            self._press.close()
+        with suppress(DiskError):
+            self.close()
+
+    def _has_place(self, frame: Frame, strips: Strips | None) -> bool:
         segment = self._segment
         if segment.began_ns is None:
             return True
-        nbytes = segment.nbytes + segment.frame_nbytes
+        nbytes = segment.nbytes_with(frame, strips)
         age_ns = frame.info.t_sensor_ns - segment.began_ns
         return self.plan.limits.allow(nbytes, segment.pages + self._planes, age_ns)
 
     def _begin_segment(self) -> None:
         number = segment_number(self._segment.path) + 1
         segment = create_segment(self.folder, self.plan, number)
+        self._segment.finish()
         with self._changed:
             self._ended.append(self._entry(self._segment.path))
             self._full.append(self._segment)
@@ -225,19 +290,3 @@ class Recording:
             self._changed.notify_all()
         for written in full:
             written.close()
-
-
-def resumed_log(
-    folder: Path, plan: RecordingPlan, paths: list[Path], segment: SegmentWriter
-) -> FrameLog:
-    """Open the frame log, cut and completed to what the segments hold."""
-    next_index = segment.next_index or index_after(paths)
-    log = FrameLog.resume(log_path(folder, plan.name), plan.spec.fields, next_index)
-    names = [path.name for path in paths]
-    if log.rows.last_file in names:
-        paths = paths[names.index(log.rows.last_file) :]
-    if log.rows.last_index + 1 < next_index:
-        for path in paths:
-            rebuild_rows(log, path)
-    log.flush()
-    return log

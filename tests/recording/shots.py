@@ -36,6 +36,8 @@ def shot(spec: FrameSpec, index: int) -> Frame:
         t_arrival_ns=index * SECOND_NS + 5,
         t_unix_ns=index * SECOND_NS + 1_800_000_000 * SECOND_NS,
         missed_before=1,
+        ring_used=3,
+        overflow_used=1,
     )
     return Frame({p.name: pixels(p, index) for p in spec.planes}, info)
 
@@ -43,7 +45,7 @@ def shot(spec: FrameSpec, index: int) -> Frame:
 def record(recording: Recording, indexes: Iterable[int]) -> None:
     """Append these frames."""
     for index in indexes:
-        recording.append(shot(recording.plan.spec, index), ring_used=3, overflow_used=1)
+        recording.append(shot(recording.plan.spec, index))
 
 
 def recorded_indexes(folder: Path) -> list[int]:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagemp.recording.bigtiff import PageWriter
-from imagemp.recording.chain import PageRecord, last_good, walk_pages
+from imagemp.recording.chain import last_good, walk_pages
+from imagemp.recording.pagerecord import PageRecord
 from tests.recording.shots import RGBD, shot
 
 FRAMES = 3

@@ -1,21 +1,30 @@
-"""Recordings survive kill -9 and disks that are full."""
+"""Recordings survive kill -9 and disks that are full, compressed or not."""
 
 import errno
+import random
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
+from PIL import Image, ImageSequence
 
+from imagemp.frames import AnyArray
 from imagemp.recording.chain import crc_matches, last_good
 from imagemp.recording.disk import is_full
 from imagemp.recording.reading import frames
 from imagemp.recording.writer import Recording
-from tests.recording.appender import PLAN
-from tests.recording.shots import log_column, recorded_indexes
+from tests.recording.appender import PLANS
+from tests.recording.shots import RGBD, log_column, recorded_indexes, shot
+
+KINDS = pytest.mark.parametrize("kind", ["none", "zlib", "zstd"])
+MOST_IN_FLIGHT = 8  # 2 a thread, of which there are 4 at most
 
 
 @contextmanager
@@ -26,9 +35,9 @@ def appender(*arguments: object) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def acknowledged(folder: Path, frames: int) -> int:
+def acknowledged(folder: Path, kind: str, frames: int) -> int:
     """Kill an appender after so many frames; give the last index it said was safe."""
-    with appender(folder) as process:
+    with appender(folder, kind) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(frames)]
         process.kill()
@@ -41,23 +50,92 @@ def assert_no_ghost(folder: Path) -> None:
         assert last_good(path).end == path.stat().st_size
 
 
-def test_kill_9_takes_no_acknowledged_frame_and_leaves_no_ghost(tmp_path: Path) -> None:
+def by_tifffile(path: Path) -> list[AnyArray]:
+    with tifffile.TiffFile(path) as tiff:
+        return [page.asarray() for page in tiff.pages]
+
+
+def by_pillow(path: Path) -> list[AnyArray]:
+    with Image.open(path) as image:
+        return [np.asarray(page).copy() for page in ImageSequence.Iterator(image)]
+
+
+def by_libtiff(path: Path) -> list[AnyArray]:
+    tiffinfo = shutil.which("tiffinfo")
+    if tiffinfo is None:
+        pytest.skip("tiffinfo (libtiff-tools) is not here")
+    command = [tiffinfo, "-d", str(path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    assert [line for line in told.stderr.splitlines() if "tag 65100" not in line] == []
+    strips = re.findall(r"Strip 0:\n([0-9a-f \n]+)", told.stdout)
+    return [np.frombuffer(bytes.fromhex(strip), "u1") for strip in strips]
+
+
+READERS = {"tifffile": by_tifffile, "Pillow": by_pillow, "libtiff": by_libtiff}
+
+
+def assert_all_read(folder: Path, reader: str) -> int:
+    """Other people's readers give each pixel of each frame; say how many frames."""
+    index = 0
+    for path in sorted(folder.glob("*.tif")):
+        if not last_good(path).pages:  # its first frame was under way
+            continue
+        read = READERS[reader](path)
+        for page in range(0, len(read), 2):
+            expected = shot(RGBD, index)
+            assert read[page].tobytes() == expected["rgb"].tobytes()
+            assert read[page + 1].tobytes() == expected["depth"].tobytes()
+            index += 1
+    return index
+
+
+def killed(folder: Path, kind: str, after: list[int]) -> int:
+    """Record and be killed again and again; give how many frames there are."""
     found: list[int] = []
-    for frames_before in (1, 73, 2, 150, 31, 76, 400, 75):  # 75 to a segment
-        safe = acknowledged(tmp_path, frames_before)
+    for frames_before in after:
+        safe = acknowledged(folder, kind, frames_before)
 
-        found = recorded_indexes(tmp_path)
+        found = recorded_indexes(folder)
         assert found == list(range(len(found)))
-        assert len(found) - 1 in {safe, safe + 1}
+        assert 0 <= len(found) - 1 - safe <= MOST_IN_FLIGHT
+    return len(found)
 
-    Recording.resume(tmp_path, PLAN).close()
-    assert recorded_indexes(tmp_path) == list(range(len(found)))
-    assert log_column(tmp_path, "index") == [str(n) for n in range(len(found))]
+
+@KINDS
+def test_kill_9_takes_no_acknowledged_frame_and_leaves_no_ghost(
+    tmp_path: Path, kind: str
+) -> None:
+    n = killed(tmp_path, kind, [1, 76, 160])  # 75 to a segment
+
+    for reader in READERS:
+        assert assert_all_read(tmp_path, reader) == n
+    Recording.resume(tmp_path, PLANS[kind]).close()
+    assert recorded_indexes(tmp_path) == list(range(n))
+    assert log_column(tmp_path, "index") == [str(index) for index in range(n)]
+    assert log_column(tmp_path, "missed_before") == ["1"] * n
     assert_no_ghost(tmp_path)
 
 
-def test_every_pixel_of_an_acknowledged_frame_survives_kill_9(tmp_path: Path) -> None:
-    safe = acknowledged(tmp_path, 100)
+@pytest.mark.system
+@KINDS
+def test_twenty_kills_at_any_moment_take_no_acknowledged_frame(
+    tmp_path: Path, kind: str
+) -> None:
+    moments = random.Random(kind)  # noqa: S311
+    n = killed(tmp_path, kind, [moments.randint(1, 400) for _ in range(20)])
+
+    for reader in READERS:
+        assert assert_all_read(tmp_path, reader) == n
+    Recording.resume(tmp_path, PLANS[kind]).close()
+    assert log_column(tmp_path, "index") == [str(index) for index in range(n)]
+    assert_no_ghost(tmp_path)
+
+
+@KINDS
+def test_every_pixel_of_an_acknowledged_frame_survives_kill_9(
+    tmp_path: Path, kind: str
+) -> None:
+    safe = acknowledged(tmp_path, kind, 100)
 
     read = [(path, page) for path, frame in frames(tmp_path) for page in frame]
 
@@ -76,10 +154,11 @@ def refused(folder: Path, *arguments: object) -> tuple[OSError, int]:
     return OSError(int(number), ""), int(recorded)
 
 
+@KINDS
 def test_a_file_that_may_not_grow_ends_with_its_last_whole_frame(
-    tmp_path: Path,
+    tmp_path: Path, kind: str
 ) -> None:
-    error, recorded = refused(tmp_path, 20_000)
+    error, recorded = refused(tmp_path, kind, 20_000)
 
     assert error.errno == errno.EFBIG
     assert is_full(error)
@@ -97,10 +176,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.system
+@KINDS
 def test_a_full_disk_ends_the_recording_with_its_last_whole_frame(
-    small_disk: Path,
+    small_disk: Path, kind: str
 ) -> None:
-    error, recorded = refused(small_disk)
+    error, recorded = refused(small_disk, kind)
 
     assert error.errno == errno.ENOSPC
     assert recorded > 100
