@@ -20,6 +20,7 @@ from .disk import disk_errors, sync_folder
 MAIN = "main"  # the encoder whose files are called frames
 FOLDER_MODE = 0o750
 TIFF = ".tif"
+SEGMENT = re.compile(r"(.+)-\d{4,}\.(?:tif|mkv|mp4)")  # the stem, its number, its kind
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -147,6 +148,6 @@ def segment_number(path: Path) -> int:
 
 def segment_paths(folder: Path, encoder: str) -> list[Path]:
     """Give the segments of an encoder that are there, in order."""
-    name = re.compile(re.escape(stem(encoder)) + r"-\d{4,}\.(tif|mkv|mp4)")
-    found = [path for path in folder.iterdir() if name.fullmatch(path.name)]
+    named = ((path, SEGMENT.fullmatch(path.name)) for path in folder.iterdir())
+    found = [path for path, match in named if match and match[1] == stem(encoder)]
     return sorted(found, key=segment_number)

@@ -2,14 +2,13 @@
 
 Rows gather in memory and are written when the pages are synced, so after a kill -9
 the log may be behind the pages. `resume` cuts rows that have no page, and rows that
-are missing are made again from the tags of the pages. What a page does not know
-(arrival, missed_before, queues, user fields) stays empty in such a row.
+are missing are made again from the tags of the pages, which say as much.
 """
 
 import csv
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,10 @@ import numpy as np
 
 from ..frames import FrameInfo
 from ..spec import Field
-from .chain import PageRecord
 from .disk import FILE_MODE, NEW_FILE, Reserve, disk_errors, write_all
+from .pagerecord import PageRecord
+from .pages import UserFields
+from .videorecord import VideoRecord
 
 COLUMNS = (
     "seq",
@@ -76,6 +77,7 @@ class FrameLog:
         self.rows = rows
         self._fd = fd
         self._fields = [one.name for one in fields]
+        self._packed = UserFields(fields)
         self._waiting = RowQueue()
         self._table = csv.writer(self._waiting, lineterminator="\n")
         self._unwritten = b""
@@ -112,33 +114,14 @@ class FrameLog:
             os.ftruncate(fd, rows.end)
         return cls(path, fd, fields, rows)
 
-    def add(
-        self, info: FrameInfo, file: str, page: int, ring_used: int, overflow_used: int
-    ) -> None:
+    def add(self, info: FrameInfo, file: str, page: int) -> None:
         """Add the row of a frame whose first page is `page` of `file`."""
-        row = [
-            info.seq,
-            info.index,
-            file,
-            page,
-            info.t_sensor_ns,
-            info.t_arrival_ns,
-            info.t_unix_ns,
-            info.missed_before,
-            ring_used,
-            overflow_used,
-        ]
-        if self._fields:
-            row += [cell(info.fields.get(name, "")) for name in self._fields]
-        self._table.writerow(row)
+        self._table.writerow(row_of(info, file, page, self._fields))
         self.rows.add(info.index, file)
 
-    def rebuild(self, file: str, page: PageRecord) -> None:
+    def rebuild(self, file: str, page: PageRecord | VideoRecord) -> None:
         """Add the row of a frame of which only the page is left."""
-        known = [page.seq, page.index, file, page.page, page.t_sensor_ns, ""]
-        unknown = [""] * (3 + len(self._fields))
-        self._table.writerow([*known, page.t_unix_ns, *unknown])
-        self.rows.add(page.index, file)
+        self.add(info_of(page, self._packed), file, page.page)
 
     def flush(self) -> None:
         """Give the kernel what was added; what it does not take, it gets next time.
@@ -177,6 +160,40 @@ class FrameLog:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def row_of(
+    info: FrameInfo, file: str, page: int, fields: Sequence[str]
+) -> list[object]:
+    """Give the cells of a row; `fields` are the names of the user's."""
+    return [
+        info.seq,
+        info.index,
+        file,
+        page,
+        info.t_sensor_ns,
+        info.t_arrival_ns,
+        info.t_unix_ns,
+        info.missed_before,
+        info.ring_used,
+        info.overflow_used,
+        *(cell(info.fields.get(name, "")) for name in fields),
+    ]
+
+
+def info_of(page: PageRecord | VideoRecord, fields: UserFields) -> FrameInfo:
+    """Give all that a page knows of its frame."""
+    return FrameInfo(
+        seq=page.seq,
+        index=page.index,
+        t_sensor_ns=page.t_sensor_ns,
+        t_arrival_ns=page.t_arrival_ns,
+        t_unix_ns=page.t_unix_ns,
+        missed_before=page.missed_before,
+        ring_used=page.ring_used,
+        overflow_used=page.overflow_used,
+        fields=fields.unpack(page.fields),
+    )
 
 
 class RowQueue:

@@ -11,21 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RecordingError
-from .chain import PageRecord, opened, walk_frames, walk_pages
-from .folder import MAIN, segment_paths
+from .chain import walk_frames, walk_pages
+from .folder import MAIN, SEGMENT, log_path, segment_paths
 from .manifest import MANIFEST, Manifest, read_manifest
-from .tags import SampleFormat
+from .pagerecord import PageRecord, opened
 
 if TYPE_CHECKING:
     from ..frames import AnyArray
 
 THUMB_WIDTH = 320
-LETTERS = {
-    SampleFormat.UINT: "u",
-    SampleFormat.INT: "i",
-    SampleFormat.FLOAT: "f",
-    SampleFormat.COMPLEX: "c",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +39,30 @@ class Session:
 
 def sessions(data_dir: Path) -> list[Session]:
     """Give all sessions of all pipelines, oldest first, unreadable ones too."""
-    folders = [path.parent for path in data_dir.glob(f"*/*/{MANIFEST}")]
-    return [read_session(path) for path in sorted(folders, key=lambda path: path.name)]
+    found = [path for path in data_dir.glob("*/*/") if is_session(path)]
+    return [read_session(path) for path in sorted(found, key=lambda path: path.name)]
+
+
+def unended(data_dir: Path, pipeline: str) -> list[Session]:
+    """Give the sessions of a pipeline that nobody ended, oldest first.
+
+    They say `running`, or nothing that can be read; one that is on does as well.
+    """
+    found = sorted(
+        path for path in (data_dir / pipeline).glob("*/") if is_session(path)
+    )
+    states = [read_session(path) for path in found]
+    return [s for s in states if s.manifest is None or s.manifest.state == "running"]
+
+
+def is_session(folder: Path) -> bool:
+    """Whether a session has left something in this folder, be it never so little."""
+    known = {MANIFEST, f"{MANIFEST}.new", log_path(folder, MAIN).name}
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:  # not a folder, or not for us
+        return False
+    return any(name in known or SEGMENT.fullmatch(name) for name in names)
 
 
 def read_session(path: Path) -> Session:
@@ -79,15 +95,15 @@ def read_pixels(path: Path, page: PageRecord) -> AnyArray:
     Raises:
         RecordingError: The page's numbers contradict each other.
     """
-    import numpy as np
+    from .codec import sample_dtype, unpacked
 
     shape = (page.rows, page.columns, page.samples)
     with opened(path) as file:
         data = file.read(page.data_at, page.nbytes)
     try:
-        dtype = f"<{LETTERS[SampleFormat(page.sample_format)]}{page.bits // 8}"
-        pixels = np.frombuffer(data, dtype).reshape(shape)
-    except (TypeError, ValueError) as error:
+        dtype = sample_dtype(page.sample_format, page.bits)
+        pixels = unpacked(data, shape, dtype, (page.compressed, page.predictor))
+    except RecordingError as error:
         raise RecordingError(f"{path}: page {page.page}: {error}") from error
     return pixels[:, :, 0] if page.samples == 1 else pixels
 

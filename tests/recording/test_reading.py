@@ -10,7 +10,7 @@ import pytest
 
 from imagemp.errors import RecordingError
 from imagemp.recording.folder import SessionFolder
-from imagemp.recording.manifest import Manifest, write_manifest
+from imagemp.recording.manifest import Manifest, State, write_manifest
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
 from imagemp.recording.reading import (
     contact_sheet,
@@ -18,6 +18,7 @@ from imagemp.recording.reading import (
     pages,
     read_pixels,
     sessions,
+    unended,
 )
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
@@ -48,6 +49,41 @@ def test_sessions_are_listed_oldest_first_whatever_their_pipeline(
     found = [one.manifest for one in sessions(tmp_path)]
 
     assert [one and one.session for one in found] == ["2026-1", "2026-2", "2026-3"]
+
+
+def test_a_session_without_a_manifest_is_listed_and_other_folders_are_not(
+    tmp_path: Path,
+) -> None:
+    for name, file in (
+        ("one", "frames-0000.tif"),
+        ("two", "small-0003.mkv"),
+        ("three", "session.json.new"),
+        ("notes", "notes.txt"),
+    ):
+        (tmp_path / "cam0" / name).mkdir(parents=True)
+        (tmp_path / "cam0" / name / file).touch()
+
+    found = sessions(tmp_path)
+
+    assert [one.path.name for one in found] == ["one", "three", "two"]
+    assert {one.manifest for one in found} == {None}
+
+
+def test_sessions_that_nobody_ended_are_those_that_run_or_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    states: tuple[State, ...] = ("running", "complete", "incomplete", "recovered")
+    for state in states:
+        with SessionFolder.create(tmp_path, "cam0", state) as folder:
+            write_manifest(folder.path, Manifest(state, "cam0", state, 1))
+
+    assert [one.path.name for one in unended(tmp_path, "cam0")] == ["running"]
+    (tmp_path / "cam0/complete/session.json").write_text("{")
+    assert [one.path.name for one in unended(tmp_path, "cam0")] == [
+        "complete",
+        "running",
+    ]
+    assert unended(tmp_path, "cam1") == []
 
 
 def test_a_session_with_a_broken_manifest_is_listed_with_its_problem(
