@@ -6,7 +6,7 @@
 - `overrides`: keys set for one session
 - `rules`: what keys may not say together
 - `tables`, `wording`: any TOML table to its Struct, and the words of a refusal
-- `checking`, `machine`: what will not work here, and what is here
+- `checking`, `machine`, `cgroup`: what will not work here, and what is here
 
 Knows no numpy.
 """
@@ -15,23 +15,28 @@ from .checking import check
 from .loading import load, parse
 from .machine import Finding, Memory
 from .overrides import with_overrides
+from .section import Section
 from .sections import (
     CallbackConfig,
-    ClassSource,
     Config,
     DaemonConfig,
     EncoderConfig,
-    FileSource,
-    OpencvSource,
+    OverlayConfig,
     PipelineConfig,
     RingConfig,
     ScheduleConfig,
-    Section,
-    Source,
-    SourceConfig,
-    SyntheticSource,
     TelemetryConfig,
     default_data_dir,
+)
+from .sources import (
+    ClassSource,
+    FileSource,
+    OpencvSource,
+    PiSource,
+    Source,
+    SourceConfig,
+    StereoSource,
+    SyntheticSource,
 )
 from .values import format_size, parse_size
 
@@ -45,12 +50,15 @@ __all__ = [
     "Finding",
     "Memory",
     "OpencvSource",
+    "OverlayConfig",
+    "PiSource",
     "PipelineConfig",
     "RingConfig",
     "ScheduleConfig",
     "Section",
     "Source",
     "SourceConfig",
+    "StereoSource",
     "SyntheticSource",
     "TelemetryConfig",
     "check",

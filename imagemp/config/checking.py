@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
+from .holding import Room, lack_of_room, rate
 from .machine import (
     Finding,
     Memory,
@@ -13,15 +16,16 @@ from .machine import (
     weigh_disk,
     weigh_memory,
 )
-from .sections import (
+from .rules import encoder_key
+from .sections import Config, PipelineConfig, ScheduleConfig
+from .sources import (
     ClassSource,
-    Config,
     FileSource,
-    PipelineConfig,
     SourceConfig,
     SyntheticSource,
 )
 from .values import format_size, itemsize
+from .video import DEFAULT_CODEC, not_here, unfit
 
 WORKER_NBYTES = 60 * 2**20
 PAGE = 4096  # slots are whole pages
@@ -45,6 +49,7 @@ def check(config: Config, memory: Memory | None = None) -> list[Finding]:
         key = f"pipelines.{name}"
         needs += _needs(pipeline, key, data_dir)
         findings += _pipeline_findings(pipeline, key)
+    needs += _floors(config)
     if not config.pipelines:
         findings.append(Finding("warning", "pipelines", "there is none to start"))
     return [*findings, weigh_memory(needs, memory or Memory.here()), *weigh_disk(needs)]
@@ -52,14 +57,34 @@ def check(config: Config, memory: Memory | None = None) -> list[Finding]:
 
 def slot_nbytes(source: SourceConfig) -> int:
     """Give what a frame takes in the ring; 0 if only the open source knows."""
+    end = 0
+    for shape, dtype in planes_of(source):
+        end = _round_up(end, PLANE_START) + math.prod(shape) * itemsize(dtype)
+    return _round_up(end, PAGE)
+
+
+def planes_of(source: SourceConfig) -> list[tuple[tuple[int, ...], str]]:
+    """Give shape and dtype of each plane; none if only the open source knows."""
     if not isinstance(source, SyntheticSource):
-        return 0
+        return []
     shape = source.frame_shape
     if source.scale != 1:
         shape = (*(max(1, round(n * source.scale)) for n in shape[:2]), *shape[2:])
-    image = math.prod(shape) * itemsize(source.dtype)
-    depth = 2 * math.prod(shape[:2]) if source.depth else 0
-    return _round_up(_round_up(image, PLANE_START) + depth, PAGE)
+    depth = [(shape[:2], "u2")] if source.depth else []
+    return [(shape, source.dtype), *depth]
+
+
+def _floors(config: Config) -> list[Need]:
+    """Give what is to stay free on the disk of the recordings, once for all."""
+    floors = [
+        (encoder.keep_free, encoder_key(pipeline, f"pipelines.{name}", place))
+        for name, pipeline in config.pipelines.items()
+        for place, encoder in enumerate(pipeline.encoders)
+    ]
+    nbytes, key = max(floors, default=(0, ""))
+    if not nbytes:
+        return []
+    return [Need(f"{key}.keep_free", "kept free", nbytes, config.daemon.data_dir)]
 
 
 def _needs(pipeline: PipelineConfig, key: str, data_dir: str) -> list[Need]:
@@ -90,7 +115,47 @@ def _pipeline_findings(pipeline: PipelineConfig, key: str) -> list[Finding]:
     findings = check_paths(paths)
     if ring.overflow == "disk" and ring.overflow_dir:
         findings += check_folder(f"{key}.ring.overflow_dir", ring.overflow_dir)
+    findings += [*_reader_findings(pipeline, key), *_video_findings(pipeline, key)]
+    findings += _holding_findings(pipeline, key)
     return [*findings, *_size_findings(pipeline, key)]
+
+
+def _reader_findings(pipeline: PipelineConfig, key: str) -> Iterator[Finding]:
+    """Say which programs cannot open what will be written."""
+    for place, encoder in enumerate(pipeline.encoders):
+        if encoder.compression == "zstd":
+            full = f"{encoder_key(pipeline, key, place)}.compression"
+            readers = "tifffile, Pillow and libtiff read zstd; OpenCV from pip does not"
+            yield Finding("note", full, f"{readers}: zlib is read by all of them")
+
+
+def _video_findings(pipeline: PipelineConfig, key: str) -> Iterator[Finding]:
+    """Find videos that cannot be made of these frames, or not here."""
+    planes = planes_of(pipeline.source)
+    for place, encoder in enumerate(pipeline.encoders):
+        full = encoder_key(pipeline, key, place)
+        yield from not_here(encoder, full)
+        if encoder.format == "tiff" or encoder.input or not planes:
+            continue
+        if problem := unfit(encoder.codec or DEFAULT_CODEC, planes):
+            yield Finding("error", f"{full}.format", problem)
+
+
+def _holding_findings(pipeline: PipelineConfig, key: str) -> Iterator[Finding]:
+    """Find what is to be held for a trigger, and has not the room."""
+    source, ring = pipeline.source, pipeline.ring
+    nbytes, is_free = slot_nbytes(source), pipeline.schedule == ScheduleConfig()
+    if not nbytes:
+        return
+    schedule = None if is_free else msgspec.structs.asdict(pipeline.schedule)
+    fps = rate(getattr(source, "fps", None) or 0.0, schedule)
+    has_overflow = ring.overflow != "none" and ring.when_full == "drop"
+    overflow = ring.overflow_size // nbytes if has_overflow else 0
+    room = Room(ring.slots, overflow, nbytes, ring.when_full, ring.overflow)
+    for place, encoder in enumerate(pipeline.encoders):
+        if encoder.pre_s and (lack := lack_of_room(encoder.pre_s, fps, room)):
+            full = f"{encoder_key(pipeline, key, place)}.pre_s"
+            yield Finding("warning", full, "; ".join(lack))
 
 
 def _size_findings(pipeline: PipelineConfig, key: str) -> Iterator[Finding]:

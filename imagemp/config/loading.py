@@ -13,20 +13,23 @@ from typing import TypeVar
 from ..errors import ConfigError
 from .rules import (
     check_callbacks,
+    check_compression,
     check_devices,
     check_names,
+    check_overlay,
+    check_quota,
     check_schedule,
     check_shape,
+    check_triggers,
+    check_video,
 )
 from .sections import (
-    KINDS,
     CallbackConfig,
-    ClassSource,
     Config,
     EncoderConfig,
     PipelineConfig,
-    SourceConfig,
 )
+from .sources import KINDS, ClassSource, SourceConfig
 from .tables import Part, Table, Tables, as_table, join, refuse_later
 from .values import Name, SourceKind
 from .wording import show, suggest
@@ -113,8 +116,13 @@ class ConfigTables(Tables):
         pipeline = self.read(PipelineConfig, found, key, base, parts)
         check_shape(pipeline.source, f"{key}.source")
         check_schedule(pipeline.schedule, f"{key}.schedule")
+        check_overlay(pipeline, key)
         check_names(pipeline, key)
         check_callbacks(pipeline, key)
+        check_compression(pipeline, key)
+        check_video(pipeline, key)
+        check_quota(pipeline, key)
+        check_triggers(pipeline, key)
         return pipeline
 
     def source(

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from .cgroup import memory_left
 from .values import format_size
 
 
@@ -51,6 +52,12 @@ class Memory(msgspec.Struct, frozen=True):
         kib = dict(line.split(":") for line in lines).get("MemAvailable", "")
         available = int(kib.split()[0]) * 1024 if kib else total
         return cls(total, available)
+
+    @classmethod
+    def granted(cls) -> Self:
+        """Ask what of it this process may have: control groups may grant less."""
+        here, left = cls.here(), memory_left()
+        return here if left is None else cls(here.total, min(here.available, left))
 
 
 def weigh_memory(needs: Iterable[Need], memory: Memory) -> Finding:

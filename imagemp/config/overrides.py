@@ -15,8 +15,9 @@ from .wording import show, suggest
 
 FIXED = frozenset(
     {
-        *("kind", "target", "path", "file", "device"),
+        *("kind", "target", "path", "file", "device", "camera", "cameras"),
         *("data_dir", "overflow_dir", "generator", "autostart"),
+        *("quota", "quota_action"),  # they can delete recordings
     }
 )
 """Names that an order may not set, nor bear inside its value: code and places."""

@@ -1,19 +1,18 @@
 """What keys may not say together, though each alone is fine."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from ..errors import ConfigError
-from .sections import (
-    Config,
-    OpencvSource,
-    PipelineConfig,
-    ScheduleConfig,
-    SourceConfig,
-    SyntheticSource,
-)
+from ..spec import is_picture
+from .sections import Config, PipelineConfig, ScheduleConfig
+from .sources import OpencvSource, PiSource, SourceConfig, StereoSource, SyntheticSource
+from .values import format_size
+from .video import misplaced
 
 MODES = ("every_s", "times_s", "intervals_s", "file", "generator", "trigger")
 CAPTURE = "capture"  # what the worker of every source is called
+ZLIB_LEVELS = 12  # of libdeflate
 MAIN_FILES = "frames"  # what the files of the encoder `main` are called
 
 
@@ -40,6 +39,21 @@ def check_schedule(schedule: ScheduleConfig, key: str) -> None:
         if after <= before:
             problem = f"must be more than {before}, the one before, is {after}"
             raise ConfigError(f"{key}.times_s[{i}]", problem)
+
+
+def check_overlay(pipeline: PipelineConfig, key: str) -> None:
+    """Refuse text in frames that are known to be no pictures of u1."""
+    source, full = pipeline.source, f"{key}.overlay.show"
+    if not pipeline.overlay.show or not isinstance(source, SyntheticSource):
+        return
+    if source.dtype.lstrip("<>=|") != "u1":
+        problem = f"needs frames of u1, source.dtype is {source.dtype!r}"
+        raise ConfigError(full, problem)
+    if source.depth:
+        raise ConfigError(full, "needs frames of u1, source.depth adds a plane of u2")
+    if not is_picture(source.frame_shape):
+        shape = source.frame_shape
+        raise ConfigError(full, f"needs pictures, source gives shape {shape}")
 
 
 def check_names(pipeline: PipelineConfig, key: str) -> None:
@@ -72,16 +86,77 @@ def check_callbacks(pipeline: PipelineConfig, key: str) -> None:
         _check_input(pipeline, encoder.input, full, is_first=place == 0)
 
 
+def check_compression(pipeline: PipelineConfig, key: str) -> None:
+    """Refuse a level or predictor of nothing, and a level that there is not."""
+    for place, encoder in enumerate(pipeline.encoders):
+        full = encoder_key(pipeline, key, place)
+        for name in ("level", "predictor"):
+            value = getattr(encoder, name)
+            if encoder.compression == "none" and value is not None:
+                problem = f"needs compression zlib or zstd, is {value!r} beside none"
+                raise ConfigError(f"{full}.{name}", problem)
+        if encoder.compression == "zlib" and (encoder.level or 0) > ZLIB_LEVELS:
+            problem = f"must be 1 to {ZLIB_LEVELS} for zlib, is {encoder.level}"
+            raise ConfigError(f"{full}.level", problem)
+
+
+def check_video(pipeline: PipelineConfig, key: str) -> None:
+    """Refuse a key that is about another format or codec."""
+    for place, encoder in enumerate(pipeline.encoders):
+        name, problem = misplaced(encoder)
+        if problem:
+            raise ConfigError(f"{encoder_key(pipeline, key, place)}.{name}", problem)
+
+
+def check_triggers(pipeline: PipelineConfig, key: str) -> None:
+    """Refuse two meanings of a trigger, and what cannot be held for one."""
+    inline = {f"callback:{c.name}" for c in pipeline.callbacks if c.inline}
+    for place, encoder in enumerate(pipeline.encoders):
+        if not encoder.is_armed:
+            continue
+        full = encoder_key(pipeline, key, place)
+        name = "pre_s" if encoder.pre_s else "post_s"
+        value = getattr(encoder, name)
+        if pipeline.schedule.trigger:
+            problem = "must be 0 beside schedule.trigger: a trigger means one thing"
+            raise ConfigError(f"{full}.{name}", f"{problem}; is {value:g}")
+        if encoder.record_at_start:
+            problem = f"must be false beside {name}: triggers say what is recorded"
+            raise ConfigError(f"{full}.record_at_start", f"{problem}; is true")
+        if encoder.pre_s and encoder.input in inline:
+            problem = f"must be 0: what {encoder.input} returns is in no ring"
+            raise ConfigError(f"{full}.pre_s", f"{problem}; is {value:g}")
+
+
+def check_quota(pipeline: PipelineConfig, key: str) -> None:
+    """Refuse two quotas of one folder that differ; 0 is none, and may differ."""
+    first = None
+    for place, encoder in enumerate(pipeline.encoders):
+        if not encoder.quota:
+            continue
+        full = encoder_key(pipeline, key, place)
+        first = first or encoder
+        if encoder.quota != first.quota:
+            ours, theirs = format_size(encoder.quota), format_size(first.quota)
+            problem = f"must be that of {first.name}, {theirs}: they share a folder"
+            raise ConfigError(f"{full}.quota", f"{problem}; is {ours}")
+        if encoder.quota_action != first.quota_action:
+            problem = f"must be that of {first.name}, {first.quota_action!r}"
+            raise ConfigError(
+                f"{full}.quota_action", f"{problem}, is {encoder.quota_action!r}"
+            )
+
+
 def check_devices(config: Config) -> None:
     """Refuse two pipelines that would open one camera."""
     owners: dict[str, str] = {}
     for name, pipeline in config.pipelines.items():
-        if isinstance(pipeline.source, OpencvSource):
-            device = pipeline.source.device
-            owner = owners.setdefault(_device_name(device), name)
-            if owner != name:
-                problem = f"must differ from that of pipelines.{owner}, is {device!r}"
-                raise ConfigError(f"pipelines.{name}.source.device", problem)
+        for key, device, opened in _opened(pipeline.source):
+            full = f"pipelines.{name}.source.{key}"
+            owner = owners.setdefault(opened, full)
+            if owner != full:
+                problem = f"must differ from {owner}, is {device!r}"
+                raise ConfigError(full, problem)
 
 
 def encoder_key(pipeline: PipelineConfig, key: str, place: int) -> str:
@@ -110,6 +185,17 @@ def _check_input(
 def _refuse_taken(name: str, owners: dict[str, str], key: str) -> None:
     if name in owners:
         raise ConfigError(key, f"must differ from {owners[name]}, is {name!r}")
+
+
+def _opened(source: SourceConfig) -> Iterator[tuple[str, int | str, str]]:
+    """Give each camera that a source opens: its key, value and one name for it."""
+    if isinstance(source, OpencvSource):
+        yield "device", source.device, _device_name(source.device)
+    elif isinstance(source, PiSource):
+        yield "camera", source.camera, f"libcamera {source.camera}"
+    elif isinstance(source, StereoSource):
+        for place, camera in enumerate(source.cameras):
+            yield f"cameras[{place}]", camera, f"libcamera {camera}"
 
 
 def _device_name(device: int | str) -> str:

@@ -5,44 +5,21 @@ is told in docs/configuration.md.
 """
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from .values import (
-    Device,
-    DType,
-    FilePath,
-    FourCC,
-    Fps,
-    Input,
-    Interval,
-    Length,
-    Name,
-    Pixels,
-    Seconds,
-    Size,
-    Target,
-)
+from .section import Section
+from .sources import Source
+from .values import FilePath, Input, Interval, Name, Preset, Seconds, Size, Target
 
 
 def default_data_dir() -> str:
     """Give systemd's state directory, or the user's own."""
     granted = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     return granted or str(Path.home() / ".local/state/imagemp")
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One table of the configuration.
-
-    Attributes:
-        LATER: Keys that are still to come, or values of theirs, if any stand there.
-    """
-
-    LATER: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
 
 class DaemonConfig(Section, frozen=True, kw_only=True):
@@ -58,86 +35,6 @@ class TelemetryConfig(Section, frozen=True, kw_only=True):
     rate_hz: Annotated[float, Meta(ge=0.2, le=10)] = 2.0
 
 
-class SourceConfig(Section, frozen=True, kw_only=True, tag_field="kind"):
-    """What every source has; its children are the kinds.
-
-    Attributes:
-        scale: Obeyed for a source that does not obey it itself.
-    """
-
-    LATER: ClassVar = {"kind": ("picamera2", "stereo")}
-
-    scale: Annotated[float, Meta(gt=0, le=4)] = 1.0
-
-    @property
-    def kind(self) -> str:
-        """The name of the kind, or the target of a user's class."""
-        return str(self.__struct_config__.tag)
-
-    def settings(self) -> dict[str, Any]:
-        """Give the table with its defaults; an absent key without one is left out."""
-        values = {"kind": self.kind, **msgspec.structs.asdict(self)}
-        return {key: value for key, value in values.items() if value is not None}
-
-
-class SyntheticSource(SourceConfig, frozen=True, kw_only=True, tag="synthetic"):
-    """Frames that are computed."""
-
-    width: Pixels = 640
-    height: Pixels = 480
-    channels: Annotated[int, Meta(ge=1, le=16)] = 1
-    shape: Annotated[tuple[Length, ...], Meta(max_length=4)] | None = None
-    dtype: DType = "u1"
-    fps: Fps = 30.0
-    depth: bool = False
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Shape of the plane `image` before scaling, as numpy has it."""
-        deep = () if self.channels == 1 else (self.channels,)
-        return self.shape or (self.height, self.width, *deep)
-
-
-class FileSource(SourceConfig, frozen=True, kw_only=True, tag="file"):
-    """A video, or a folder of images."""
-
-    path: FilePath
-    fps: Fps | None = None
-    loop: bool = False
-
-
-class OpencvSource(SourceConfig, frozen=True, kw_only=True, tag="opencv"):
-    """A camera or a stream that OpenCV opens."""
-
-    device: Device = 0
-    fourcc: FourCC | None = None
-    width: Pixels | None = None
-    height: Pixels | None = None
-    fps: Fps | None = None
-    exposure: Annotated[float, Meta(ge=-1_000_000, le=1_000_000)] | None = None
-
-
-class ClassSource(SourceConfig, frozen=True, kw_only=True, tag="class"):
-    """A class of the user's: in TOML its `target` is the kind.
-
-    Attributes:
-        options: All keys but `kind` and `scale`, as they stand in the table.
-    """
-
-    target: Target
-    options: dict[str, Any] = msgspec.field(default_factory=dict)
-
-    @property
-    def kind(self) -> str:
-        return self.target
-
-    def settings(self) -> dict[str, Any]:
-        return {**self.options, "kind": self.target, "scale": self.scale}
-
-
-Source: TypeAlias = SyntheticSource | FileSource | OpencvSource | ClassSource
-
-
 class ScheduleConfig(Section, frozen=True, kw_only=True):
     """Which frames are wanted; all of them unless a key says otherwise."""
 
@@ -150,6 +47,24 @@ class ScheduleConfig(Section, frozen=True, kw_only=True):
     start_in_s: Seconds = 0.0
     frames_per_trigger: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     late: Literal["skip", "catch-up"] = "skip"
+
+
+class OverlayConfig(Section, frozen=True, kw_only=True):
+    """What is written into every frame at capture.
+
+    Attributes:
+        show: In this order, from top to bottom.
+        size: Factor of the letters.
+    """
+
+    show: Annotated[
+        tuple[Literal["time", "rate", "queues", "seq"], ...], Meta(min_length=0)
+    ] = ()
+    rate_frames: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    position: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = (
+        "top-left"
+    )
+    size: Annotated[float, Meta(ge=0.1, le=10)] = 0.5
 
 
 class RingConfig(Section, frozen=True, kw_only=True):
@@ -171,24 +86,48 @@ class EncoderConfig(Section, frozen=True, kw_only=True):
     """The recording; a limit of 0 is none.
 
     Attributes:
+        level: None: 1.
+        predictor: None: true.
+        codec: None: libx264; a video's alone, as the four below.
+        preset: None: veryfast.
+        crf: None: 23.
+        quality: None: 90.
+        bitrate: None: 8 million bits a second.
+        record_at_start: None: true, unless triggers say what is recorded.
         input: "callback:NAME", or None: the ring of the source.
     """
 
-    LATER: ClassVar = {
-        "format": ("mkv", "mp4"),
-        "compression": ("zlib", "zstd"),
-        **dict.fromkeys(("level", "predictor", "keep_free", "quota"), ()),
-        **dict.fromkeys(("quota_action", "pre_s", "post_s"), ()),
-    }
-
     name: Name = "main"
-    format: Literal["tiff"] = "tiff"
-    compression: Literal["none"] = "none"
+    format: Literal["tiff", "mkv", "mp4"] = "tiff"
+    compression: Literal["none", "zlib", "zstd"] = "none"
+    level: Annotated[int, Meta(ge=1, le=22)] | None = None
+    predictor: bool | None = None
+    codec: Literal["libx264", "ffv1", "mjpeg", "h264_v4l2m2m"] | None = None
+    preset: Preset | None = None
+    crf: Annotated[int, Meta(ge=0, le=51)] | None = None
+    quality: Annotated[int, Meta(ge=1, le=100)] | None = None
+    bitrate: Annotated[int, Meta(ge=10_000, le=1_000_000_000)] | None = None
     sync_ms: Annotated[int, Meta(ge=1, le=60_000)] = 200
     segment_size: Size = 39 * 2**30 // 10
     segment_pages: Annotated[int, Meta(ge=0, le=2**31)] = 10_000
     segment_s: Seconds = 0.0
+    keep_free: Size = 2**30
+    quota: Size = 0
+    quota_action: Literal["stop", "delete-oldest"] = "stop"
+    record_at_start: bool | None = None
+    pre_s: Seconds = 0.0
+    post_s: Seconds = 0.0
     input: Input | None = None
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether triggers say what is recorded."""
+        return self.pre_s > 0 or self.post_s > 0
+
+    @property
+    def records_at_start(self) -> bool:
+        """Whether all is recorded from the start."""
+        return not self.is_armed and self.record_at_start is not False
 
 
 class CallbackConfig(Section, frozen=True, kw_only=True):
@@ -214,11 +153,10 @@ class PipelineConfig(Section, frozen=True, kw_only=True):
             an array of tables.
     """
 
-    LATER: ClassVar = {"overlay": ()}
-
     source: Source
     autostart: bool = False
     schedule: ScheduleConfig = ScheduleConfig()
+    overlay: OverlayConfig = OverlayConfig()
     ring: RingConfig = RingConfig()
     encoders: tuple[EncoderConfig, ...] = msgspec.field(default=(), name="encoder")
     callbacks: tuple[CallbackConfig, ...] = ()
@@ -230,10 +168,3 @@ class Config(Section, frozen=True, kw_only=True):
     daemon: DaemonConfig = msgspec.field(default_factory=DaemonConfig)
     telemetry: TelemetryConfig = TelemetryConfig()
     pipelines: dict[str, PipelineConfig] = msgspec.field(default_factory=dict)
-
-
-KINDS: dict[str, type[SourceConfig]] = {
-    "synthetic": SyntheticSource,
-    "file": FileSource,
-    "opencv": OpencvSource,
-}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from ..errors import ConfigError
-from .sections import Section
+from .section import Section
 from .values import SIZE_EXAMPLE, Kind, bare, limits, origin, parse_size, without_none
 from .wording import expected, meant, show
 
@@ -88,11 +88,14 @@ class Tables:
         return lambda found, key, _: self.value(kind, found, key)
 
     def _items(self, kind: Kind, found: object, key: str) -> tuple[Any, ...]:
-        if not isinstance(found, list) or not found:
+        least, most = limits(kind).min_length, limits(kind).max_length
+        least = 1 if least is None else least
+        if not isinstance(found, list) or (least and not found):
             raise ConfigError(key, f"must be a list of values, is {show(found)}")
-        limit = limits(kind).max_length
-        if limit is not None and len(found) > limit:
-            raise ConfigError(key, f"must have at most {limit} items, has {len(found)}")
+        if not least <= len(found) <= (len(found) if most is None else most):
+            few = f"{least} items" if least == most else f"{least} to {most} items"
+            few = few if least > 1 else f"at most {most} items"
+            raise ConfigError(key, f"must have {few}, has {len(found)}")
         item = get_args(bare(kind))[0]
         return tuple(self.value(item, v, f"{key}[{i}]") for i, v in enumerate(found))
 

@@ -7,7 +7,7 @@ was expected; `extra["text"]` says that the text in the file is not yet the valu
 import re
 from decimal import Decimal
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from msgspec import Meta
 
@@ -47,7 +47,7 @@ SourceKind = Annotated[
     str,
     Meta(
         pattern=_TARGET,
-        description="synthetic, file, opencv, "
+        description="synthetic, file, opencv, picamera2, stereo, "
         '"package.module:Class" or "/path/file.py:Class"',
     ),
 ]
@@ -59,6 +59,10 @@ Device = Annotated[
     Annotated[int, Meta(ge=0, le=255)] | Annotated[str, Meta(min_length=1)],
     Meta(description="an index, a path or a URL"),
 ]
+Camera = Annotated[
+    Annotated[int, Meta(ge=0, le=255)] | Annotated[str, Meta(min_length=1)],
+    Meta(description="a number, or libcamera's name of a camera"),
+]
 FourCC = Annotated[str, Meta(pattern=r"\A[ -~]{4}\Z", description="four characters")]
 Input = Annotated[str, Meta(pattern=r"\Acallback:.+\Z", description='"callback:NAME"')]
 DType = Annotated[
@@ -68,6 +72,10 @@ DType = Annotated[
         description="one of u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 c8 c16 bool",
     ),
 ]
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast",
+    "medium", "slow", "slower", "veryslow",
+]  # fmt: skip
 Length = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from msgspec import Meta
 
-from .sections import Section
+from .section import Section
 from .values import Kind, bare, limits, origin
 
 _WORDS = {

@@ -41,7 +41,7 @@ def test_memory_is_slots_workers_and_overflow_added_up(tmp_path: Path) -> None:
         '[[pipelines.cam0.callbacks]]\nname = "m"\ntarget = "a:B"\n'
     )
 
-    (found,) = findings(tmp_path, text).values()
+    found = findings(tmp_path, text)["pipelines.cam0.ring.overflow_size"]
 
     assert found.message == (
         "needs 1.3 GiB (gateway 60.0 MiB, cam0 3 workers 180.0 MiB, "
@@ -134,6 +134,25 @@ def test_overflows_of_several_pipelines_on_one_disk_are_added_up(
     assert any(f.message.startswith("needs 4.0 GiB (cam0") for f in found.values())
 
 
+def test_what_is_to_stay_free_is_counted_once(tmp_path: Path) -> None:
+    kept = '[pipelines.{}.encoder]\nkeep_free = "{} GiB"\n'
+    text = SOURCE + kept.format("cam0", 1)
+    text += SOURCE.replace("cam0", "cam1") + kept.format("cam1", 3)
+
+    found = findings(tmp_path, text)["pipelines.cam1.encoder.keep_free"]
+
+    assert found.message.startswith("needs 7.0 GiB (")
+    assert "kept free 3.0 GiB) of disk; " in found.message
+
+
+def test_more_to_stay_free_than_there_is_is_an_error(tmp_path: Path) -> None:
+    text = f'{SOURCE}[pipelines.cam0.encoder]\nkeep_free = "900 TiB"'
+
+    found = findings(tmp_path, text)["pipelines.cam0.encoder.keep_free"]
+
+    assert found.level == "error"
+
+
 def test_an_overflow_that_holds_no_frame_is_a_warning(tmp_path: Path) -> None:
     text = f'{SOURCE}[pipelines.cam0.ring]\noverflow_size = "1 kB"'
 
@@ -141,6 +160,17 @@ def test_an_overflow_that_holds_no_frame_is_a_warning(tmp_path: Path) -> None:
 
     key, problem = "pipelines.cam0.ring.overflow_size", "1000 B: not one frame fits in"
     assert Finding("warning", key, problem) in check(config, ROOMY)
+
+
+def test_what_opencv_cannot_open_is_said_so(tmp_path: Path) -> None:
+    text = f'{SOURCE}[pipelines.cam0.encoder]\ncompression = "{{}}"'
+
+    zlib, zstd = (findings(tmp_path, text.format(kind)) for kind in ("zlib", "zstd"))
+
+    finding = zstd["pipelines.cam0.encoder.compression"]
+    assert finding.level == "note"
+    assert "OpenCV from pip does not" in finding.message
+    assert "pipelines.cam0.encoder.compression" not in zlib
 
 
 def test_a_source_that_does_not_tell_its_size_is_said_so(tmp_path: Path) -> None:
@@ -243,3 +273,39 @@ def test_the_example_has_no_errors_in_it(
     found = check(load(example), ROOMY)
 
     assert not [finding for finding in found if finding.level != "note"]
+
+
+@pytest.mark.parametrize(
+    ("ring", "hint"),
+    [
+        ('overflow_size = "1 MiB"', 'set ring.overflow_size = "9 MiB"'),
+        ('overflow = "none"', 'set ring.overflow = "memory" and ring.overflow_size'),
+        ('when_full = "wait"', "set ring.slots = 2800"),
+    ],
+)
+def test_what_a_trigger_is_to_reach_must_have_room_in_the_ring(
+    tmp_path: Path, ring: str, hint: str
+) -> None:
+    text = (
+        f"{SOURCE}shape = [4096]\nfps = 200\n[pipelines.cam0.ring]\n{ring}\n"
+        "[pipelines.cam0.encoder]\npre_s = 10\n"
+    )
+
+    found = findings(tmp_path, text)["pipelines.cam0.encoder.pre_s"]
+
+    assert found.level == "warning"
+    assert "10 s at 200 fps are 2100 frames to hold" in found.message
+    assert hint in found.message
+
+
+@pytest.mark.parametrize("schedule", ["every_s = 1", "times_s = [0, 1]"])
+def test_a_timetable_makes_room_for_what_a_trigger_reaches(
+    tmp_path: Path, schedule: str
+) -> None:
+    text = (
+        f'{SOURCE}fps = 200\n[pipelines.cam0.ring]\noverflow = "none"\n'
+        f"[pipelines.cam0.schedule]\n{schedule}\n"
+        "[pipelines.cam0.encoder]\npre_s = 10\n"
+    )
+
+    assert "pipelines.cam0.encoder.pre_s" not in findings(tmp_path, text)

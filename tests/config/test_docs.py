@@ -13,10 +13,13 @@ from imagemp.config import (
     EncoderConfig,
     FileSource,
     OpencvSource,
+    OverlayConfig,
     PipelineConfig,
+    PiSource,
     RingConfig,
     ScheduleConfig,
     Section,
+    StereoSource,
     SyntheticSource,
     TelemetryConfig,
     load,
@@ -35,7 +38,10 @@ SECTIONS: dict[str, type[Section]] = {
     'kind = "synthetic"': SyntheticSource,
     'kind = "file"': FileSource,
     'kind = "opencv"': OpencvSource,
+    'kind = "picamera2"': PiSource,
+    'kind = "stereo"': StereoSource,
     "[pipelines.NAME.schedule]": ScheduleConfig,
+    "[pipelines.NAME.overlay]": OverlayConfig,
     "[pipelines.NAME.ring]": RingConfig,
     "[pipelines.NAME.encoder]": EncoderConfig,
     "[[pipelines.NAME.callbacks]]": CallbackConfig,
@@ -109,7 +115,8 @@ def test_the_example_loads() -> None:
 def test_the_example_loads_with_its_comments_turned_into_settings() -> None:
     config = parse(uncommented())
 
-    assert list(config.pipelines) == ["cam0", "webcam", "replay", "mine"]
+    known = ["cam0", "webcam", "pi", "pair", "replay", "mine"]
+    assert list(config.pipelines) == known
     assert config.pipelines["mine"].source.settings()["gain"] == 4
 
 
@@ -118,7 +125,11 @@ def test_the_comments_of_the_example_show_the_defaults() -> None:
 
     ring = msgspec.structs.replace(config.pipelines["cam0"].ring, overflow_dir=None)
     assert ring == RingConfig()
-    assert config.pipelines["cam0"].encoders == (EncoderConfig(),)
+    assert config.pipelines["cam0"].overlay == OverlayConfig()
+    pressed = EncoderConfig(
+        compression="zlib", level=1, predictor=True, record_at_start=True
+    )
+    assert config.pipelines["cam0"].encoders == (pressed,)  # "none" has no level
     assert config.telemetry == TelemetryConfig()
 
 

@@ -30,8 +30,11 @@ REFUSED_VALUES = [
     ("encoder.sync_ms = 60001", "encoder.sync_ms: must be at most 60000, is 60001"),
     ("encoder.segment_pages = -1", "encoder.segment_pages: must be at least 0, is -1"),
     ("encoder.segment_s = -1", "encoder.segment_s: must be at least 0, is -1"),
-    ("encoder.format = 'avi'", "encoder.format: must be tiff, is 'avi'"),
-    ("encoder.compression = 'lzw'", "encoder.compression: must be none, is 'lzw'"),
+    ("encoder.format = 'avi'", "encoder.format: must be tiff, mkv or mp4, is 'avi'"),
+    (
+        "encoder.compression = 'lzw'",
+        "encoder.compression: must be none, zlib or zstd, is 'lzw'",
+    ),
     (
         "encoder.segment_size = '4 GiBs'",
         "encoder.segment_size: must be a size such as \"2 GiB\", is '4 GiBs'",

@@ -1,41 +1,38 @@
 """What a later version brings is refused as such, and not as unknown."""
 
+from pathlib import Path
+from typing import Any, ClassVar
+
 import pytest
 
-from .texts import refusal_in_pipeline
-
-NOT_YET = [
-    ("overlay.show = []", "overlay"),
-    ("overlay = {}", "overlay"),
-    ("encoder.level = 1", "encoder.level"),
-    ("encoder.predictor = true", "encoder.predictor"),
-    ("encoder.keep_free = '1 GiB'", "encoder.keep_free"),
-    ("encoder.quota = '0'", "encoder.quota"),
-    ("encoder.quota_action = 'stop'", "encoder.quota_action"),
-    ("encoder.pre_s = 0", "encoder.pre_s"),
-    ("encoder.post_s = 0", "encoder.post_s"),
-]
+from imagemp.config.section import Section
+from imagemp.config.tables import Tables
+from imagemp.errors import ConfigError
 
 
-@pytest.mark.parametrize(("line", "key"), NOT_YET)
-def test_a_key_that_nothing_obeys_yet_is_refused_as_not_yet(
-    line: str, key: str
-) -> None:
-    expected = f"pipelines.cam0.{key}: not yet: a later version brings this key"
-    assert refusal_in_pipeline(line) == expected
+class Lamp(Section, frozen=True, kw_only=True):
+    """A section that is not finished."""
+
+    LATER: ClassVar = {"dim": (), "colour": ("blue",)}
+
+    colour: str = "white"
 
 
 @pytest.mark.parametrize(
-    ("line", "key", "value"),
+    ("table", "said"),
     [
-        ("encoder.format = 'mkv'", "encoder.format", "mkv"),
-        ("encoder.format = 'mp4'", "encoder.format", "mp4"),
-        ("encoder.compression = 'zlib'", "encoder.compression", "zlib"),
-        ("encoder.compression = 'zstd'", "encoder.compression", "zstd"),
+        ({"dim": 0}, "lamp.dim: not yet: a later version brings this key"),
+        ({"colour": "blue"}, "lamp.colour: not yet: a later version brings 'blue'"),
     ],
 )
-def test_a_value_that_nothing_obeys_yet_is_refused_as_not_yet(
-    line: str, key: str, value: str
+def test_what_nothing_obeys_yet_is_refused_as_not_yet(
+    table: dict[str, Any], said: str
 ) -> None:
-    expected = f"pipelines.cam0.{key}: not yet: a later version brings {value!r}"
-    assert refusal_in_pipeline(line) == expected
+    with pytest.raises(ConfigError) as refused:
+        Tables(Path()).read(Lamp, table, "lamp")
+
+    assert str(refused.value) == said
+
+
+def test_what_is_there_already_is_taken() -> None:
+    assert Tables(Path()).read(Lamp, {"colour": "red"}, "lamp").colour == "red"

@@ -4,14 +4,15 @@ import pytest
 
 from .texts import refusal
 
-KINDS = 'synthetic, file, opencv, "package.module:Class" or "/path/file.py:Class"'
+KINDS = (
+    "synthetic, file, opencv, picamera2, stereo, "
+    '"package.module:Class" or "/path/file.py:Class"'
+)
 
 
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ('kind = "picamera2"', "kind: not yet: a later version brings 'picamera2'"),
-        ('kind = "stereo"', "kind: not yet: a later version brings 'stereo'"),
         ("", "kind: must be given, is missing"),
         ('kind = "syntetic"', f"kind: must be {KINDS}, is 'syntetic'"),
         ("kind = 3", f"kind: must be {KINDS}, is 3"),
@@ -64,6 +65,26 @@ KINDS = 'synthetic, file, opencv, "package.module:Class" or "/path/file.py:Class
             "shape: must have at most 4 items, has 5",
         ),
         ('kind = "synthetic"\nshape = [1, 0]', "shape[1]: must be at least 1, is 0"),
+        (
+            'kind = "picamera2"\nmode = [640]',
+            "mode: must have 2 to 3 items, has 1",
+        ),
+        (
+            'kind = "picamera2"\nroi = [0, 0, 1]',
+            "roi: must have 4 items, has 3",
+        ),
+        (
+            'kind = "picamera2"\nroi = [0, 0, 1, 1.5]',
+            "roi[3]: must be at most 1, is 1.5",
+        ),
+        (
+            'kind = "stereo"\ncameras = [0]',
+            "cameras: must have 2 items, has 1",
+        ),
+        (
+            'kind = "stereo"\nformat = "raw"',
+            "format: must be grey or rgb, is 'raw'",
+        ),
         ('kind = "synthetic"\nscale = 0', "scale: must be more than 0, is 0"),
         ('kind = "a.b:C"\nscale = 4.5', "scale: must be at most 4, is 4.5"),
     ],

@@ -18,6 +18,26 @@ MODES = {
 
 TOGETHER = [
     (
+        "schedule.trigger = true\nencoder.pre_s = 2",
+        "encoder.pre_s: must be 0 beside schedule.trigger: a trigger means one "
+        "thing; is 2",
+    ),
+    (
+        "schedule.trigger = true\nencoder = [{}, {name='b', post_s=0.5}]",
+        "encoder.b.post_s: must be 0 beside schedule.trigger: a trigger means one "
+        "thing; is 0.5",
+    ),
+    (
+        "encoder = {post_s=1, record_at_start=true}",
+        "encoder.record_at_start: must be false beside post_s: triggers say what is "
+        "recorded; is true",
+    ),
+    (
+        "encoder = {pre_s=1, input='callback:m'}\n"
+        "callbacks = [{name='m', target='a:B', inline=true}]",
+        "encoder.pre_s: must be 0: what callback:m returns is in no ring; is 1",
+    ),
+    (
         "encoder.input = 'callback:x'",
         "encoder.input: must name a callback of this pipeline (none), is 'callback:x'",
     ),
@@ -47,6 +67,40 @@ TOGETHER = [
         "callbacks = [{name='m', target='a:B', inline=true}]",
         "encoder.b.input: inline callbacks run in the first encoder, "
         "and feed no other; is 'callback:m'",
+    ),
+    (
+        "encoder = [{quota='1 GiB'}, {name='b', quota='2 GiB'}]",
+        "encoder.b.quota: must be that of main, 1.0 GiB: they share a folder; "
+        "is 2.0 GiB",
+    ),
+    (
+        "encoder = [{quota='1 GB', quota_action='delete-oldest'}, "
+        "{name='b', quota='1 GB'}]",
+        "encoder.b.quota_action: must be that of main, 'delete-oldest', is 'stop'",
+    ),
+    (
+        "encoder.level = 1",
+        "encoder.level: needs compression zlib or zstd, is 1 beside none",
+    ),
+    (
+        "encoder = [{}, {name='b', predictor=false}]",
+        "encoder.b.predictor: needs compression zlib or zstd, is False beside none",
+    ),
+    (
+        "encoder = {compression='zlib', level=13}",
+        "encoder.level: must be 1 to 12 for zlib, is 13",
+    ),
+    (
+        "source.dtype = '<u2'\noverlay.show = ['seq']",
+        "overlay.show: needs frames of u1, source.dtype is '<u2'",
+    ),
+    (
+        "source.depth = true\noverlay.show = ['seq']",
+        "overlay.show: needs frames of u1, source.depth adds a plane of u2",
+    ),
+    (
+        "source.channels = 5\noverlay.show = ['seq']",
+        "overlay.show: needs pictures, source gives shape (480, 640, 5)",
     ),
     (
         "callbacks = [{name='capture', target='a:B'}]",
@@ -100,6 +154,16 @@ def test_a_shape_that_is_no_picture_has_no_scale_and_no_depth(
     assert refusal(text) == f"pipelines.cam0.source.{expected}"
 
 
+@pytest.mark.parametrize("dtype", ["u1", "|u1", "u2"])
+def test_an_overlay_is_refused_for_what_it_shows_and_not_by_being_there(
+    dtype: str,
+) -> None:
+    show = "['time']" if "1" in dtype else "[]"
+    text = f"{SOURCE}dtype = '{dtype}'\n[pipelines.cam0.overlay]\nshow = {show}"
+
+    assert parse(text).pipelines["cam0"].overlay.size == 0.5
+
+
 @pytest.mark.parametrize("name", ["main", "frames", "source", "gateway"])
 def test_a_callback_may_have_any_name_that_no_worker_beside_it_has(name: str) -> None:
     config = parse(f"{SOURCE}{CALLBACK}".replace("motion", name))
@@ -141,5 +205,24 @@ def test_two_pipelines_on_one_device_are_refused(one: str, other: str) -> None:
         f'[pipelines.b.source]\nkind = "opencv"\ndevice = {other}\n'
     )
 
-    expected = f"must differ from that of pipelines.a, is {other}".replace('"', "'")
+    there = "pipelines.a.source.device"
+    expected = f"must differ from {there}, is {other}".replace('"', "'")
     assert refusal(text) == f"pipelines.b.source.device: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("other", "key"),
+    [
+        ('kind = "picamera2"\ncamera = 1', "camera"),
+        ('kind = "stereo"', "cameras[1]"),
+        ('kind = "stereo"\ncameras = [1, 2]', "cameras[0]"),
+    ],
+)
+def test_one_camera_of_libcamera_has_one_pipeline(other: str, key: str) -> None:
+    text = (
+        '[pipelines.a.source]\nkind = "picamera2"\ncamera = 1\n'
+        f"[pipelines.b.source]\n{other}\n"
+    )
+
+    expected = "must differ from pipelines.a.source.camera, is 1"
+    assert refusal(text) == f"pipelines.b.source.{key}: {expected}"

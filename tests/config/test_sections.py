@@ -12,8 +12,10 @@ from imagemp.config import (
     FileSource,
     OpencvSource,
     PipelineConfig,
+    PiSource,
     RingConfig,
     ScheduleConfig,
+    StereoSource,
     SyntheticSource,
     parse,
 )
@@ -67,6 +69,11 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         start_in_s = 1
         frames_per_trigger = 2
         late = "catch-up"
+        [pipelines.cam0.overlay]
+        show = ["seq", "time"]
+        rate_frames = 3
+        position = "bottom-right"
+        size = 2
         [pipelines.cam0.ring]
         slots = 2
         overflow = "memory"
@@ -76,10 +83,17 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         outside_allowance = 3
         [[pipelines.cam0.encoder]]
         name = "raw"
+        compression = "zlib"
+        level = 12
+        predictor = false
         sync_ms = 1
         segment_size = "0"
         segment_pages = 0
         segment_s = 1.5
+        keep_free = "2 GiB"
+        quota = "5 GB"
+        quota_action = "delete-oldest"
+        record_at_start = false
         input = "callback:motion"
         [[pipelines.cam0.callbacks]]
         name = "motion"
@@ -103,6 +117,12 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         "frames_per_trigger": 2,
         "late": "catch-up",
     }
+    assert list(got["overlay"].pop("show")) == ["seq", "time"]
+    assert got["overlay"] == {
+        "rate_frames": 3,
+        "position": "bottom-right",
+        "size": 2.0,
+    }
     assert got["ring"] == {
         "slots": 2,
         "overflow": "memory",
@@ -115,11 +135,20 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
     assert encoder == {
         "name": "raw",
         "format": "tiff",
-        "compression": "none",
+        "compression": "zlib",
+        "level": 12,
+        "predictor": False,
+        **dict.fromkeys(("codec", "preset", "crf", "quality", "bitrate")),
         "sync_ms": 1,
         "segment_size": 0,
         "segment_pages": 0,
         "segment_s": 1.5,
+        "keep_free": 2 * 2**30,
+        "quota": 5_000_000_000,
+        "quota_action": "delete-oldest",
+        "record_at_start": False,
+        "pre_s": 0.0,
+        "post_s": 0.0,
         "input": "callback:motion",
     }
     assert list(got["callbacks"]) == [
@@ -132,6 +161,24 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
             "settings": {"deep": {"x": 1}},
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_armed", "is_on"),
+    [
+        ("", False, True),
+        ("record_at_start = false", False, False),
+        ("pre_s = 1.5", True, False),
+        ("post_s = 0.5\nrecord_at_start = false", True, False),
+    ],
+)
+def test_an_encoder_records_from_the_start_unless_it_waits_for_something(
+    keys: str, *, is_armed: bool, is_on: bool
+) -> None:
+    config = parse(f"{SOURCE}[pipelines.cam0.encoder]\n{keys}")
+
+    (encoder,) = config.pipelines["cam0"].encoders
+    assert (encoder.is_armed, encoder.records_at_start) == (is_armed, is_on)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +201,25 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         (
             'kind = "opencv"\ndevice = "rtsp://x/1"\nfourcc = "MJPG"\nexposure = -4',
             OpencvSource(device="rtsp://x/1", fourcc="MJPG", exposure=-4.0),
+        ),
+        (
+            'kind = "picamera2"\ncamera = "imx219"\nmode = [640, 480, 10]\n'
+            'format = "raw"\nroi = [0, 0, 0.5, 1]\nbuffers = 4\nhflip = true\n'
+            "vflip = true\ncontrols = { ExposureTime = 5000 }",
+            PiSource(
+                camera="imx219",
+                mode=(640, 480, 10),
+                format="raw",
+                roi=(0.0, 0.0, 0.5, 1.0),
+                buffers=4,
+                hflip=True,
+                vflip=True,
+                controls={"ExposureTime": 5000},
+            ),
+        ),
+        (
+            'kind = "stereo"\ncameras = [1, 0]\nlayout = "planes"\nsync = true',
+            StereoSource(cameras=(1, 0), layout="planes", sync=True),
         ),
         (
             'kind = "lab.cam:Cam"\ngain = 4\nscale = 2\nlist = [1]',
@@ -231,3 +297,35 @@ def test_the_data_dir_is_systemds_or_the_users(
     monkeypatch.setenv("STATE_DIRECTORY", granted)
 
     assert parse("").daemon.data_dir == expected
+
+
+def test_the_keys_of_a_video_have_their_effect() -> None:
+    got = pipeline(
+        f"""
+        {SOURCE}
+        [[pipelines.cam0.encoder]]
+        format = "mp4"
+        codec = "libx264"
+        preset = "slow"
+        crf = 7
+        [[pipelines.cam0.encoder]]
+        name = "jpeg"
+        format = "mkv"
+        codec = "mjpeg"
+        quality = 8
+        [[pipelines.cam0.encoder]]
+        name = "hard"
+        format = "mkv"
+        codec = "h264_v4l2m2m"
+        bitrate = 90_000
+        """
+    ).encoders
+
+    assert (got[0].format, got[0].codec, got[0].preset, got[0].crf) == (
+        "mp4",
+        "libx264",
+        "slow",
+        7,
+    )
+    assert (got[1].format, got[1].codec, got[1].quality) == ("mkv", "mjpeg", 8)
+    assert (got[2].codec, got[2].bitrate) == ("h264_v4l2m2m", 90_000)
