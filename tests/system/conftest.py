@@ -1,4 +1,4 @@
-"""A machine for each test: booted, with imagemp installed, gone afterwards."""
+"""A machine for each test, booted, with imagemp installed; and a disk with faults."""
 
 import shutil
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from .faulty_disk import FaultyDisk, faulty_disk
 from .machine import Machine
 from .recipe import TREE, what_install_needs
 from .root import Say, built_root, why_not
@@ -84,6 +85,14 @@ def machine(
 def service(machine: Machine) -> Service:
     """Give the service of the machine; it is not started."""
     return Service(machine)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[FaultyDisk]:
+    """Mount a disk that does as it is told at `d/spill`."""
+    (tmp_path / "d").mkdir()
+    with faulty_disk(tmp_path / "d/spill", tmp_path / "behind") as made:
+        yield made
 
 
 def _say_past(config: pytest.Config) -> Say:
