@@ -7,10 +7,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import growth, overflow, ring
+from . import growth, overflow, pipeline, ring, tiff
 from .table import Options
 
-ALL = {"ring": ring, "overflow": overflow, "growth": growth}
+ALL = {
+    "ring": ring,
+    "overflow": overflow,
+    "growth": growth,
+    "tiff": tiff,
+    "pipeline": pipeline,
+}
 
 
 def main() -> int:
