@@ -27,10 +27,15 @@ VERBS = {
     "stop": ("sessions", "Stop"),
     "wait": ("sessions", "Wait"),
     "trigger": ("sessions", "Trigger"),
+    "record": ("record", "Record"),
     "send": ("callbacks", "Send"),
     "top": ("top", "Top"),
     "events": ("events", "Events"),
-    "recordings": ("recordings", "RecordingsLs", "RecordingsShow"),
+    "recordings": (
+        "recordings",
+        *("RecordingsLs", "RecordingsShow", "RecordingsVerify"),
+        *("RecordingsRepair", "RecordingsExport"),
+    ),
     "workers": ("workers", "WorkersLs", "WorkersRestart"),
     "config": ("configuration", "ConfigShow", "ConfigCheck"),
     "reload": ("configuration", "Reload"),
@@ -38,7 +43,7 @@ VERBS = {
     "version": ("service", "Version"),
 }
 FAMILIES = {
-    "recordings": "Look at what sessions left on disk.",
+    "recordings": "Look at, check, repair and export what sessions left on disk.",
     "workers": "Look at the daemon's processes, or restart one.",
     "config": "Show the configuration, or check one.",
 }

@@ -13,7 +13,7 @@ from imagemp.config import format_size
 
 from .accounting import causes_text, total
 from .board import Board
-from .reports import progress_text, rate_text
+from .reports import disk_text, gate_text, progress_text, rate_text
 from .status import ILL, fill
 from .workers import HEADER, row
 
@@ -62,7 +62,10 @@ def _readers(body: Body) -> Iterable[Fact]:
         told = f"recorded {taken.get('recorded', 0)}"
         if "durable" in taken:
             told += f"  durable {taken['durable']}"
-        yield name, Text(told + _lost(taken) + _speed(speeds.get(name) or {}))
+        speed = speeds.get(name) or {}
+        gate = gate_text(speed)
+        told += f"  {gate}" if gate else ""
+        yield name, Text(told + _lost(taken) + _speed(speed))
     for name, taken in (counts.get("callbacks") or {}).items():
         yield name, Text(f"delivered {taken.get('delivered', 0)}" + _lost(taken))
     for name, lag in (body.get("lag_ms") or {}).items():
@@ -71,8 +74,8 @@ def _readers(body: Body) -> Iterable[Fact]:
 
 
 def _disk(body: Body) -> Iterable[Fact]:
-    if body.get("disk_free") is not None:
-        yield "disk", Text(f"{format_size(int(body['disk_free']))} free")
+    if told := disk_text(body):
+        yield "disk", Text(told)
 
 
 def _workers(name: str, body: Body) -> Table:

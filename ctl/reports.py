@@ -57,6 +57,26 @@ def progress_text(body: Body) -> str:
     return f"{done} of {length(duration_s)}" if duration_s else done
 
 
+def disk_text(body: Body) -> str:
+    """Give `16.0 GiB free, 1:05:00 left`, or what is known of it."""
+    disk = body.get("disk") or {}
+    if disk.get("free") is None:
+        return ""
+    told = f"{disk['free'] / 2**30:.1f} GiB free"
+    if disk.get("seconds_left") is not None:
+        told += f", {length(disk['seconds_left'])} left"
+    return told
+
+
+def gate_text(gate: Body) -> str:
+    """Give `waits for a trigger, holds 2.5 s (75 frames)`; "" where all is usual."""
+    if not gate.get("armed"):
+        return "" if gate.get("recording", True) else "records nothing now"
+    told = "records" if gate.get("recording") else "waits for a trigger"
+    held_s, held = gate.get("held_s") or 0.0, gate.get("held") or 0
+    return f"{told}, holds {held_s:.1f} s ({held} frames)"
+
+
 def left_s(body: Body) -> float | None:
     """Seconds until the session has what it was asked for; None: no end known."""
     ends = []

@@ -65,9 +65,11 @@ class Wait(Verb):
 
 
 class Trigger(Verb):
-    """Take frames now, where the schedule waits for a trigger.
+    """Take frames now, or have the encoder record what is around now.
 
     Wire: trigger {"pipelines": ["cam0"], "n": 3}
+    Takes frames where schedule.trigger is set; -n is for that alone. Where an
+    encoder has pre_s or post_s, these seconds before and after are recorded.
     """
 
     name = "trigger"

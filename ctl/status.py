@@ -12,6 +12,7 @@ from .accounting import causes_text, recorded
 from .exits import Exit
 from .output import Answer, Output, table
 from .quick import ask_quickly
+from .reports import disk_text, gate_text
 from .verb import Verb
 
 HEADER = (
@@ -76,6 +77,11 @@ def _remarks(name: str, pipeline: Mapping[str, Any]) -> Iterable[str]:
     """Tell where the frames go, and which workers are not well."""
     if pipeline.get("dir"):
         yield f"{name}: {pipeline['dir']}"
+    if disk := disk_text(pipeline):
+        yield f"{name}: {disk}"
+    for encoder, gate in (pipeline.get("encoders") or {}).items():
+        if told := gate_text(gate):
+            yield f"{name}: encoder {encoder} {told}"
     for worker in pipeline.get("workers") or ():
         state, restarts = worker.get("state", "?"), worker.get("restarts", 0)
         if state in ILL or restarts:

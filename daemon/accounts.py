@@ -11,6 +11,7 @@ from imagemp.counts import CallbackCounts, Counts, EncoderCounts, OutputCounts
 
 from .epochs import Totals
 from .pipeline import SOURCE, PipelinePlan
+from .spans import Spans
 from .workers.orders import Report
 
 EVENTS_NBYTES = 32768  # of a session: they go to the encoder in one packet
@@ -45,6 +46,7 @@ class Facts:
         given_up: Consumers that will not come back, and the cause of what they
             leave.
         problem: Why it failed: code, message and hint.
+        spans: When each encoder is to record.
     """
 
     id: str
@@ -68,6 +70,11 @@ class Facts:
     events_left_out: int = 0
     clock: list[tuple[int, int]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    spans: dict[str, Spans] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        encoders = (w for w in self.plan.workers if w.kind == "encoder")
+        self.spans = {w.name: Spans.of(w.config) for w in encoders}
 
     @property
     def has_ended(self) -> bool:
@@ -187,12 +194,20 @@ def _inline(
     report: Report, left: int, cause: str | None, own: int | None
 ) -> dict[str, CallbackCounts]:
     """Give the lines of the callbacks that run inside an encoder."""
-    undrained = report.skipped.get("undrained", 0)  # by the encoder, unseen by them
+    undrained = report.skipped.get("undrained", 0)
+    seen = report.numbers.get("seen", report.handled - undrained)
+    ahead = max(0, seen - report.handled)  # shown to them, and not yet recorded
+    unseen = max(0, report.handled - seen)
+    given_up = min(unseen, undrained)
     lines = {}
     for name, numbers in report.numbers.get("callbacks", {}).items():
         delivered, behind = numbers["delivered"], numbers.get("behind", 0)
-        failed = report.handled - undrained - delivered - behind
-        known = {"callback_error": failed, "behind": behind, "undrained": undrained}
-        skipped, in_flight = _settle({k: n for k, n in known.items() if n}, left, cause)
+        known = {
+            "callback_error": seen - delivered - behind,
+            "behind": behind + unseen - given_up,
+            "undrained": given_up,
+        }
+        known = {k: n for k, n in known.items() if n}
+        skipped, in_flight = _settle(known, left - ahead, cause)
         lines[name] = CallbackCounts(delivered, skipped, in_flight, own)
     return lines

@@ -21,7 +21,8 @@ def open_order(facts: Facts, worker: str) -> OpenSession:
         names = ("handled", "recorded", "skipped", "numbers")
         counts = {name: getattr(report, name) for name in names}
     resume = worker in facts.opened
-    return OpenSession(facts.id, facts.started_unix_ns, resume, counts, config)
+    spans = facts.spans[worker].plain if worker in facts.spans else None
+    return OpenSession(facts.id, facts.started_unix_ns, resume, counts, config, spans)
 
 
 def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
@@ -38,6 +39,7 @@ def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
         facts.plan.schedule if is_source else None,
         facts.limits() if is_source else {},
         t_last,
+        facts.plan.overlay if is_source else None,
     )
 
 

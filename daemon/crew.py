@@ -14,7 +14,7 @@ from imagemp.counts import Counts
 from imagemp.errors import ConfigError, ControlError
 from imagemp.link import close_all
 from imagemp.recording.folder import session_id
-from imagemp.ring.handover import Admitted, Begin
+from imagemp.ring.handover import Admitted, Again, Begin
 from imagemp.topics import callback_topic
 
 from .accounts import Facts
@@ -23,7 +23,7 @@ from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
 from .run import Publish, Run
 from .session import Session
-from .workers.orders import Deliver, Speak, Told, Trigger
+from .workers.orders import Deliver, Speak, Told
 
 MAX_PLAN = 49152  # bytes: a worker is told its part in one packet
 
@@ -69,6 +69,19 @@ class Crew:
     def is_busy(self) -> bool:
         """Whether a session is on."""
         return self.session is not None and not self.session.facts.has_ended
+
+    def is_at(self, session: str) -> bool:
+        """Whether this very session is on."""
+        return (
+            self.session is not None
+            and self.is_busy
+            and self.session.facts.id == session
+        )
+
+    def has_encoder(self, name: str) -> bool:
+        """Whether there is an encoder of this name, or any if it is empty."""
+        encoders = [w.name for w in self.plan.workers if w.kind == "encoder"]
+        return name in encoders if name else bool(encoders)
 
     def start_workers(self) -> None:
         """Have every post filled."""
@@ -116,19 +129,20 @@ class Crew:
             self.session.ending.stop(now=now)
 
     def trigger(self, n: int | None) -> None:
-        """Have frames taken now.
+        """Have frames taken now, or what is around now recorded.
 
         Raises:
-            ControlError: No session is on, or its schedule waits for no trigger.
+            ControlError: No session is on, or nothing in it waits for a trigger.
         """
-        session = self._running("trigger")
-        if not (session.facts.plan.schedule or {}).get("trigger"):
-            raise ControlError(
-                "E_CONFIG",
-                f"{self.plan.name}: schedule.trigger is not set",
-                "set schedule.trigger = true, or start with -o schedule.trigger=true",
-            )
-        session.run.send(CAPTURE, Trigger(n))
+        self._running("trigger").gates.trigger("client", n)
+
+    def record(self, encoder: str, *, is_on: bool) -> list[str]:
+        """Record from now on, or no more; give the encoders that this is about.
+
+        Raises:
+            ControlError: No session is on.
+        """
+        return self._running("record").gates.record(encoder, is_on=is_on)
 
     def deliver(self, callback: str, body: Any) -> None:  # noqa: ANN401 - the user's
         """Hand a message to a callback.
@@ -159,10 +173,11 @@ class Crew:
         if self.session is not None and self.is_busy:
             self._seat(self.session, guest)
 
-    def attach_again(self, guest: Guest) -> None:
+    def attach_again(self, guest: Guest, again: Again) -> None:
         """A guest was evicted and asks to be attached anew."""
-        if self.session is not None and self.is_busy:
-            self._join(self.session, guest)
+        session = self.session
+        if session is not None and self.is_busy and again.session == session.facts.id:
+            self._join(session, guest, again.place)
 
     def dismiss(self, guest: Guest) -> None:
         """A guest is gone."""
@@ -190,10 +205,10 @@ class Crew:
         guest.send(Begin(session.facts.id))
         self._join(session, guest)
 
-    def _join(self, session: Session, guest: Guest) -> None:
+    def _join(self, session: Session, guest: Guest, lost: int = -1) -> None:
         ring = session.run.rings.get(guest.ask.ring) if guest.ask is not None else None
         if ring is not None:
-            ring.join(guest.reader(session.facts.plan.outside_allowance))
+            ring.join(guest.reader(session.facts.plan.outside_allowance), lost)
 
     def _running(self, what: str) -> Session:
         if self.session is None or not self.is_busy:

@@ -82,18 +82,25 @@ class Ending:
         log.error("%s: %s failed too often", facts.plan.name, post.name)
         run.event("gave_up", {"worker": post.name})
         is_encoder = post.kind == "encoder"
-        facts.given_up[post.name] = "undrained" if is_encoder else "callback_error"
+        ends = is_encoder or facts.stage is Stage.STARTING
+        if ends:
+            problem = f"{facts.plan.name}: worker {post.name} failed too often"
+            facts.fail("E_INTERNAL", problem, "see the log")
+        self.leave_out(post, "undrained" if is_encoder else "callback_error")
+        if ends:
+            self.stop()
+
+    def leave_out(self, post: Post, cause: str) -> None:
+        """A consumer will not come back: what it leaves is skipped under a cause."""
+        run, facts = self._run, self._run.facts
+        facts.given_up.setdefault(post.name, cause)
         for ring in run.rings.values():
             ring.reader_gone(post.name)
             if ring.plan.producer == post.name:
                 ring.give_up()
         facts.waiting.discard(post.name)
-        if is_encoder or facts.stage is Stage.STARTING:
-            problem = f"{facts.plan.name}: worker {post.name} failed too often"
-            facts.fail("E_INTERNAL", problem, "see the log")
-            self.stop()
         self.has_drained(post.name)
-        if is_encoder:
+        if post.kind == "encoder":
             self.has_finished(post)
 
     # -- draining

@@ -60,6 +60,7 @@ class PipelinePlan(Struct, frozen=True):
         settings: For the source.
         ring: How large its rings are.
         schedule: None: free running.
+        overlay: None: frames stay as the source gives them.
         target_fps: As far as the configuration tells.
         outside_allowance: How far a program outside may lag once slots are few.
         armed: A session has begun before its first frame: it waits for a trigger
@@ -70,6 +71,7 @@ class PipelinePlan(Struct, frozen=True):
     settings: dict[str, Any]
     ring: dict[str, Any]
     schedule: dict[str, Any] | None
+    overlay: dict[str, Any] | None
     workers: tuple[WorkerPlan, ...]
     rings: tuple[RingPlan, ...]
     target_fps: float
@@ -99,12 +101,14 @@ def plan_pipeline(config: Config, name: str) -> PipelinePlan:
     workers += [_encoder(config, name, place) for place in range(len(encoders))]
     workers += [WorkerPlan(c.name, "callback", _callback(c), (c.name,)) for c in apart]
     schedule = msgspec.to_builtins(pipeline.schedule)
+    overlay = pipeline.overlay
     is_free = pipeline.schedule == type(pipeline.schedule)()
     return PipelinePlan(
         name=name,
         settings=pipeline.source.settings(),
         ring=_ring(config, pipeline),
         schedule=None if is_free else schedule,
+        overlay=msgspec.to_builtins(overlay) if overlay.show else None,
         workers=tuple(workers),
         rings=tuple(_rings(pipeline, apart)),
         target_fps=float(getattr(pipeline.source, "fps", None) or 0.0),
@@ -155,6 +159,24 @@ def feeder(pipeline: PipelineConfig, encoder: EncoderConfig) -> str:
     return "" if name in inline else name
 
 
+def quota_keeper(pipeline: PipelineConfig) -> int:
+    """Give the place of the encoder that keeps the quota: the first that has one.
+
+    Two would each delete a session for the same lack of room.
+    """
+    having = (n for n, encoder in enumerate(pipeline.encoders) if encoder.quota)
+    return next(having, 0)
+
+
+def _video(encoder: EncoderConfig) -> dict[str, Any] | None:
+    """Give what a video is told; what is not set it knows itself."""
+    if encoder.format == "tiff":
+        return None
+    keys = ("format", "codec", "preset", "crf", "quality", "bitrate")
+    values = {key: getattr(encoder, key) for key in keys}
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def _callback(callback: CallbackConfig) -> dict[str, Any]:
     return {
         "name": callback.name,
@@ -178,12 +200,27 @@ def _encoder(config: Config, name: str, place: int) -> WorkerPlan:
         "is_alone": len(pipeline.encoders) == 1,
         "data_dir": config.daemon.data_dir,
         "require_mount": config.daemon.require_mount,
+        "room": {
+            "keep_free": encoder.keep_free,
+            "quota": encoder.quota if place == quota_keeper(pipeline) else 0,
+            "delete_oldest": encoder.quota_action == "delete-oldest",
+        },
         "limits": {
             "segment_size": encoder.segment_size,
             "segment_pages": encoder.segment_pages,
             "segment_s": encoder.segment_s,
         },
         "sync_ms": encoder.sync_ms,
+        "compression": {
+            "kind": encoder.compression,
+            "level": encoder.level,
+            "predictor": encoder.predictor is not False,
+        },
+        "is_armed": encoder.is_armed,
+        "pre_s": encoder.pre_s,
+        "post_s": encoder.post_s,
+        "record_at_start": encoder.records_at_start,
+        "video": _video(encoder),
         "input": fed_by if fed_by in {c.name for c in inline} else "",
         "callbacks": [_callback(c) for c in inline],
         "config": msgspec.to_builtins(pipeline),

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from imagemp import messages
+from imagemp import codes
 from imagemp.errors import ControlError, ImagempError
 
 from .crew import Crew
@@ -45,7 +45,7 @@ def sessions_of(crews: list[Crew]) -> list[Session]:
 
 def problem(error: ImagempError) -> dict[str, Any]:
     """Give an error as the wire has it."""
-    code = error.code if error.code in messages.CODES else "E_CONFIG"
+    code = error.code if error.code in codes.CODES else "E_CONFIG"
     retryable = isinstance(error, ControlError) and error.retryable
     return {
         "code": code,

@@ -47,6 +47,8 @@ def status(crew: Crew, meter: Meter) -> dict[str, Any]:
         "counts": msgspec.to_builtins(crew.counts()),
         "fps": meter.fps if crew.is_busy else 0.0,
         **use(crew),
+        "disk": _disk(crew.session, meter) if crew.session and crew.is_busy else {},
+        "encoders": _gates(crew.session) if crew.session and crew.is_busy else {},
         "workers": [worker(post, meter) for post in crew.posts.values()],
     }
 
@@ -185,20 +187,43 @@ def _callbacks(session: Session) -> dict[str, Any]:
 
 
 def _disk(session: Session, meter: Meter) -> dict[str, Any]:
-    """Say how much is free where the recording goes, and for how long."""
-    for name, report in session.facts.reports.items():
-        if (free := report.numbers.get("disk_free")) is not None:
-            rate = meter.mb_s.get(name, 0.0) * 1e6
-            return {"free": free, "seconds_left": round(free / rate) if rate else None}
-    return {}
+    """Say how much may still be recorded, and for how long, by all encoders."""
+    reports = session.facts.reports
+    found = [r.numbers["disk"] for r in reports.values() if r.numbers.get("disk")]
+    if not found:
+        return {}
+    told = {name: min(d[name] for d in found) for name in ("free", "left")}
+    if used := [d["used"] for d in found if "used" in d]:
+        told["used"] = max(used)
+    rate = sum(meter.mb_s.get(name, 0.0) for name in reports) * 1e6
+    return {**told, "seconds_left": round(told["left"] / rate) if rate else None}
 
 
 def _encoders(session: Session, meter: Meter) -> dict[str, Any]:
-    return {
-        name: {"mb_s": meter.mb_s.get(name, 0.0), "bytes": report.numbers["bytes"]}
-        for name, report in session.facts.reports.items()
-        if "bytes" in report.numbers
-    }
+    told = _gates(session)
+    for name, report in session.facts.reports.items():
+        if "bytes" in report.numbers:
+            told[name] |= {
+                "mb_s": meter.mb_s.get(name, 0.0),
+                "bytes": report.numbers["bytes"],
+            }
+    return told
+
+
+def _gates(session: Session) -> dict[str, Any]:
+    """Say of each encoder whether it records now, and how many frames it holds."""
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    told: dict[str, Any] = {}
+    for name, spans in session.facts.spans.items():
+        report = session.facts.reports.get(name)
+        numbers = report.numbers if report is not None else {}
+        told[name] = {
+            "recording": not session.facts.is_ending and spans.is_on(now_ns),
+            "armed": spans.is_armed,
+            "held": numbers.get("held", 0),
+            "held_s": numbers.get("held_s", 0.0),
+        }
+    return told
 
 
 def _lags(session: Session) -> dict[str, Any]:

@@ -138,11 +138,19 @@ class Requests:
         return await results(sessions)
 
     async def do_trigger(self, params: messages.Trigger, _asked: Asked) -> Result:
-        """Have frames taken now."""
+        """Have frames taken now, or what is around now recorded."""
         crews = self._busy(params.pipelines, None, "trigger")
         for crew in crews:
             crew.trigger(params.n)
         return {"pipelines": [crew.plan.name for crew in crews]}
+
+    async def do_record_start(self, params: messages.Record, _asked: Asked) -> Result:
+        """Record from now on."""
+        return self._record(params, is_on=True)
+
+    async def do_record_stop(self, params: messages.Record, _asked: Asked) -> Result:
+        """Record no more from now on."""
+        return self._record(params, is_on=False)
 
     async def do_callback_send(
         self, params: messages.CallbackSend, _asked: Asked
@@ -231,6 +239,17 @@ class Requests:
         if params.wait == "first":
             return await firsts(sessions)
         return await results(sessions) if params.wait == "done" else begun(sessions)
+
+    def _record(self, params: messages.Record, *, is_on: bool) -> Result:
+        crews = self._busy(params.pipelines, None, "record")
+        having = [c for c in crews if c.has_encoder(params.encoder)]
+        if not having or (params.pipelines and len(having) < len(crews)):
+            what = f"encoder {params.encoder!r}" if params.encoder else "encoder"
+            lacking = ", ".join(c.plan.name for c in crews if c not in having)
+            raise ControlError("E_PARAMS", f"encoder: no {what} in {lacking}")
+        done = [(c.plan.name, c.record(params.encoder, is_on=is_on)) for c in having]
+        names = [f"{crew}.{name}" for crew, names in done for name in names]
+        return {"pipelines": [crew for crew, _ in done], "encoders": names}
 
     def _crews(self, names: list[str]) -> list[Crew]:
         crews = self._daemon.crews

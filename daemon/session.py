@@ -12,10 +12,12 @@ from imagemp.link import close_all
 from .accounts import Stage
 from .briefing import clock_pair, open_order, prepare_order
 from .ending import Ending
+from .gates import Gates
 from .pipeline import CAPTURE, SOURCE
 from .post import Post, State
 from .rings import RingKeeper
 from .run import Run
+from .silence import Silence
 from .workers.base import method_name
 from .workers.orders import (
     Adopted,
@@ -29,7 +31,9 @@ from .workers.orders import (
     Opened,
     Report,
     RingMade,
+    SpanRecorded,
     Told,
+    Triggered,
 )
 
 RETRY_S = 1.0  # before a source that could not be opened again is tried anew
@@ -44,6 +48,7 @@ class Session:
     def __init__(self, run: Run) -> None:
         self.run, self.facts = run, run.facts
         self.ending = Ending(run)
+        self.silence, self.gates = Silence(run), Gates(run)
         self._tries = 0
 
     # -- what the crew asks
@@ -81,7 +86,9 @@ class Session:
 
     def died(self, post: Post, code: int) -> None:
         """A worker's process is gone."""
-        self.run.event("worker_died", {"worker": post.name, "code": code})
+        is_stuck = post.state is State.STUCK
+        name = "worker_stuck" if is_stuck else "worker_died"
+        self.run.event(name, {"worker": post.name, "code": code})
         for ring in self.run.rings.values():
             if ring.plan.producer == post.name:
                 self._producer_died(ring)
@@ -121,6 +128,7 @@ class Session:
         if told.epoch:
             self.run.event("capture_back", {"missed": told.missed, "worker": post.name})
         facts.t_first_ns = facts.t_first_ns or told.t_sensor_ns
+        self.silence.watch()
         if facts.stage is Stage.ARMED:
             self.run.set_stage(Stage.RUNNING)
             self.run.begun()
@@ -165,6 +173,14 @@ class Session:
                 faulty.kill()
         self.run.event(told.name, details)
 
+    def on_triggered(self, _post: Post, told: Triggered) -> None:
+        """A callback triggers."""
+        self.gates.called(told)
+
+    def on_span_recorded(self, post: Post, told: SpanRecorded) -> None:
+        """An encoder has dealt with all frames of a span."""
+        self.gates.recorded(post.name, told)
+
     def on_failed(self, post: Post, told: Failed) -> None:
         """A worker cannot go on with the session, or not begin it."""
         self.run.event("failed", {"worker": post.name, "message": told.message})
@@ -174,12 +190,17 @@ class Session:
             self.run.timers.set("retry", delay, lambda: self.prepare(SOURCE))
             return
         facts = self.facts
+        if told.reason and facts.is_ending:
+            return  # a limit that was not reached: no more frames come anyway
+        facts.reason = facts.reason or told.reason
         facts.fail(told.code, f"{facts.plan.name}: {told.message}", told.hint)
         if facts.stage is Stage.STARTING:
             facts.undrained.discard(post.name)
             self.ending.abort()
-        else:
-            self.ending.stop()
+            return
+        if told.cause:
+            self.ending.leave_out(post, told.cause)
+        self.ending.stop()
 
     def on_drained(self, post: Post, _told: Drained) -> None:
         """A consumer has dealt with all its frames."""
@@ -203,6 +224,7 @@ class Session:
             self.run.source.go()
             self.facts.t_start_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             self.run.set_stage(Stage.ARMED)
+            self.silence.watch()
             if self.facts.plan.armed:
                 self.run.begun()
 
@@ -216,10 +238,16 @@ class Session:
         for note in made.notes:
             self.run.event("source_note", {"message": note})
         if ring.plan.name == SOURCE and self.facts.stage is Stage.STARTING:
+            if (lack := self.gates.lack(ring)) is not None:
+                self.facts.fail(lack.code, str(lack), lack.hint)
+                self.ending.abort()
+                return
             self.facts.waiting.discard(post.name)
             self._go_if_all_answered()
         else:
             ring.go()
+            if ring.plan.name == SOURCE:
+                self.silence.watch()
 
     def _producer_died(self, ring: RingKeeper) -> None:
         if ring.is_over:  # it had said where it ends

@@ -31,8 +31,13 @@ class Silence:
         self._seen = (-1, 0)  # epoch and frames, at the last look
 
     def watch(self) -> None:
-        """An epoch has begun: frames must come, if nothing else decides when."""
+        """Frames must come, if nothing else decides when.
+
+        Called when an epoch begins, and again at its first frame: from then on a
+        shorter silence is too long.
+        """
         epoch = self._run.source.live
+        self._seen = (-1, 0)
         if epoch is not None and self._is_free_running(epoch):
             self._look()
 

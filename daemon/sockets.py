@@ -58,6 +58,12 @@ class Sockets:
             self.close()
             raise
 
+    @property
+    def paths(self) -> tuple[str, str]:
+        """Where control and telemetry are."""
+        control, telemetry = self.control.getsockname(), self.telemetry.getsockname()
+        return str(control), str(telemetry)
+
     def close(self) -> None:
         """Close and remove the sockets, then let go of the lock.
 

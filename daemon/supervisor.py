@@ -17,6 +17,7 @@ from typing import Any
 from imagemp.config import Config, load
 from imagemp.errors import ConfigError, ControlError, RingError
 from imagemp.link import close_all, pair
+from imagemp.ring.handover import Again
 from imagemp.topics import HEARTBEAT, STATE, metrics_topic
 
 from .crew import Crew, StartOrder
@@ -24,6 +25,7 @@ from .door import Door, Guest
 from .notify import Notifier
 from .pipeline import plan_pipeline
 from .post import Post, Watch
+from .recovery import Recovery
 from .reports import Meter, metrics, status, worker
 from .requests import Requests
 from .sockets import Sockets
@@ -53,10 +55,12 @@ class Supervisor:
         self.is_stopping = False
         self.notifier = Notifier()
         self.requests = Requests(self)
+        self.recovery = Recovery(self.publish, self._is_on)
         self._meters: dict[str, Meter] = {}
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._beats = 0
+        self._changing: set[str] = set()  # pipelines that a reload is replacing
         self._timers = Timers()
         watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
         self.gateway = Post("gateway", "gateway", watch, never_gives_up=True)
@@ -121,15 +125,15 @@ class Supervisor:
         if config.daemon != self.config.daemon:
             changed |= set(self.crews) - set(busy)
         self.config = config
-        guests: dict[str, dict[str, Guest]] = {}
+        self._changing = changed
         for name in changed:
-            crew = self.crews.pop(name)
-            guests[name] = crew.guests
-            await crew.leave()
+            await self.crews.pop(name).leave()
         for name in config.pipelines:
             if name not in self.crews:
                 self._add_crew(name)
-                self.crews[name].guests.update(guests.get(name, {}))
+        self._changing = set()
+        self._door.admit_anew(changed)
+        self.recovery.look(config)
         self.publish(STATE, {})
         return {"changed": sorted(changed), "pipelines": sorted(self.crews)}
 
@@ -153,6 +157,10 @@ class Supervisor:
     def _pipeline(self, name: str) -> Any:  # noqa: ANN401 - compared, not used
         return self.config.pipelines.get(name)
 
+    def _is_on(self, pipeline: str, session: str) -> bool:
+        crew = self.crews.get(pipeline)
+        return crew is not None and crew.is_at(session)
+
     def _add_crew(self, name: str) -> None:
         crew = Crew(plan_pipeline(self.config, name), self.publish, self._connect)
         self.crews[name], self._meters[name] = crew, Meter()
@@ -171,16 +179,16 @@ class Supervisor:
     # -- programs outside
 
     def _admit(self, guest: Guest) -> None:
-        crew = self._crew_of(guest)
-        if crew is None:
+        name = guest.ask.pipeline if guest.ask is not None else ""
+        if (crew := self.crews.get(name)) is not None:
+            crew.admit(guest)
+        elif name not in self._changing:  # else it is admitted with the new crew
             known = ", ".join(self.crews) or "none"
-            name = guest.ask.pipeline if guest.ask is not None else ""
             raise ControlError("E_PARAMS", f"no pipeline {name!r}; there is {known}")
-        crew.admit(guest)
 
-    def _attach_again(self, guest: Guest) -> None:
+    def _attach_again(self, guest: Guest, again: Again) -> None:
         if (crew := self._crew_of(guest)) is not None:
-            crew.attach_again(guest)
+            crew.attach_again(guest, again)
 
     def _dismiss(self, guest: Guest) -> None:
         if (crew := self._crew_of(guest)) is not None:
@@ -193,12 +201,7 @@ class Supervisor:
 
     def _gateway_ready(self, post: Post) -> None:
         sockets = self.sockets
-        order = Serve(
-            _path(sockets.control),
-            _path(sockets.telemetry),
-            self.instance,
-            str(self.config_path),
-        )
+        order = Serve(*sockets.paths, self.instance, str(self.config_path))
         post.send(order, (sockets.control.fileno(), sockets.telemetry.fileno()))
         for crew in self.crews.values():
             for worker_post in crew.posts.values():
@@ -210,6 +213,7 @@ class Supervisor:
         close_all(fds)
         if isinstance(told, Serving):
             self.notifier.ready()
+            self.recovery.look(self.config)
         elif isinstance(told, Asked):
             self.requests.ask(told)
         elif isinstance(told, Forgotten):
@@ -273,6 +277,7 @@ class Supervisor:
     async def _shut_down(self) -> None:
         """Drain, then let the workers go, the gateway last."""
         self.notifier.stopping()
+        self.recovery.stop()
         self.publish(STATE, {})
         crews = list(self.crews.values())
         ending = [
@@ -292,7 +297,3 @@ class Supervisor:
         """Ask systemd for time as long as frames are being written."""
         self.notifier.extend(EXTEND_S)
         self._timers.set("extend", EXTEND_S / 3, self._extend)
-
-
-def _path(listening: socket.socket) -> str:
-    return str(listening.getsockname())

@@ -25,11 +25,14 @@ class Callback:
         spec: What the frames look like.
         buffer: Copies of the last `buffer_length` frames, newest last.
         send: Publishes a message as telemetry; anything JSON can hold.
+        trigger: Has what is around now recorded, by encoders with `pre_s` or
+            `post_s`; a text may say why.
     """
 
     spec: FrameSpec
     buffer: deque[Frame]
     send: Callable[[Any], None]
+    trigger: Callable[..., None]
 
     def set_up(self, settings: Mapping[str, Any]) -> None:
         """A session begins; `settings` is that table of the configuration."""
@@ -56,7 +59,7 @@ class FunctionCallback(Callback):
 
     def set_up(self, settings: Mapping[str, Any]) -> None:  # noqa: ARG002 - takes none
         self._arrays: deque[AnyArray] = deque(maxlen=self.buffer.maxlen)
-        self._outbox = Outbox(self.send)
+        self._outbox = Outbox(self.send, self.trigger)
 
     def process(self, frame: Frame) -> Result:
         self._arrays.append(frame.image)
@@ -66,5 +69,8 @@ class FunctionCallback(Callback):
 class Outbox:
     """The queue a function callback puts its messages into; never full."""
 
-    def __init__(self, send: Callable[[Any], None]) -> None:
+    def __init__(
+        self, send: Callable[[Any], None], trigger: Callable[..., None]
+    ) -> None:
         self.put = self.put_nowait = send
+        self.trigger = trigger

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from . import messages, paths
+from . import codes, messages, paths
 from .errors import ControlError
 from .messages import Params, Reply, Request
 from .wire import RECONNECT_MS, NoAnswerError, Wire, left_ms, probe, until_after
@@ -223,7 +223,7 @@ class Telemetry:
 def _result(reply: Reply) -> dict[str, Any]:
     if reply.ok:
         return reply.result
-    problem = reply.error or messages.Problem(messages.E_INTERNAL, "no reason given")
+    problem = reply.error or messages.Problem(codes.E_INTERNAL, "no reason given")
     raise ControlError(
         problem.code, problem.message, problem.hint, retryable=problem.retryable
     )

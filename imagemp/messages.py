@@ -16,46 +16,6 @@ MAGIC = b"IMP1"
 VERSION = 1
 MAX_MESSAGE = 65536  # bytes of a request, all its frames together
 
-E_FRAME = "E_FRAME"
-E_JSON = "E_JSON"
-E_VERSION = "E_VERSION"
-E_METHOD = "E_METHOD"
-E_PARAMS = "E_PARAMS"
-E_TOO_LARGE = "E_TOO_LARGE"
-E_PERM = "E_PERM"
-E_BUSY = "E_BUSY"
-E_ALREADY_RUNNING = "E_ALREADY_RUNNING"
-E_NOT_RUNNING = "E_NOT_RUNNING"
-E_CONFIG = "E_CONFIG"
-E_CAMERA = "E_CAMERA"
-E_CAMERA_WEDGED = "E_CAMERA_WEDGED"
-E_DISK = "E_DISK"
-E_TIMEOUT = "E_TIMEOUT"
-E_RATE = "E_RATE"
-E_SHUTTING_DOWN = "E_SHUTTING_DOWN"
-E_INTERNAL = "E_INTERNAL"
-
-CODES = {
-    E_FRAME: "the message is not the two frames IMP1 and JSON",
-    E_JSON: "the second frame is not one JSON object",
-    E_VERSION: "client and daemon speak different versions",
-    E_METHOD: "no such method",
-    E_PARAMS: "a parameter is unknown, missing or has an impossible value",
-    E_TOO_LARGE: "the request is larger than 64 KiB",
-    E_PERM: "you may not do this",
-    E_BUSY: "too many requests wait, or the daemon has no time",
-    E_ALREADY_RUNNING: "the pipeline has a session already",
-    E_NOT_RUNNING: "the pipeline has no session",
-    E_CONFIG: "the configuration cannot be used",
-    E_CAMERA: "the source cannot be opened, or failed",
-    E_CAMERA_WEDGED: "the camera's process cannot be killed: reboot",
-    E_DISK: "the recording cannot be written",
-    E_TIMEOUT: "not done within the deadline; it may be done later",
-    E_RATE: "too many requests a second",
-    E_SHUTTING_DOWN: "the daemon is about to exit",
-    E_INTERNAL: "a bug; the message names the line of the log",
-}
-
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 NameOrNone = Annotated[str, Meta(max_length=64)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -205,15 +165,27 @@ class SessionWait(Params, frozen=True):
 
 
 class Trigger(Params, frozen=True):
-    """Take frames now, in a pipeline whose schedule waits for a trigger.
+    """Take frames now, or record what is around now.
 
     Attributes:
         pipelines: Empty: all that run.
-        n: How many; None: as many as are configured.
+        n: How many, for a schedule that waits; None: as many as are configured.
     """
 
     pipelines: list[Name] = []
     n: AtLeastOne | None = None
+
+
+class Record(Params, frozen=True):
+    """Record from now on in sessions that run, or no more.
+
+    Attributes:
+        pipelines: Empty: all that run.
+        encoder: Empty: all encoders of theirs.
+    """
+
+    pipelines: list[Name] = []
+    encoder: NameOrNone = ""
 
 
 class CallbackSend(Params, frozen=True):
@@ -276,6 +248,8 @@ METHODS: dict[str, type[Params]] = {
     "session.stop": SessionStop,
     "session.wait": SessionWait,
     "trigger": Trigger,
+    "record.start": Record,
+    "record.stop": Record,
     "callback.send": CallbackSend,
     "worker.restart": WorkerRestart,
     "config.show": ConfigShow,
@@ -285,7 +259,7 @@ METHODS: dict[str, type[Params]] = {
     "shutdown": Shutdown,
 }
 
-NOT_YET = frozenset({"record.start", "record.stop", "camera.list", "camera.set"})
+NOT_YET = frozenset({"camera.list", "camera.set"})
 
 # Asking twice does no harm. A start may be asked twice if it bears an `idem`.
 REPEATABLE = frozenset(

@@ -24,6 +24,11 @@ class Plane(msgspec.Struct, frozen=True):
     dtype: Any
 
 
+def is_picture(shape: tuple[int, ...]) -> bool:
+    """Whether a plane of this shape has rows, columns and at most 4 channels."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] <= 4)
+
+
 class Field(msgspec.Struct, frozen=True):
     """One value that a source adds to each frame.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import messages
+from . import codes, messages
 from .errors import ControlError, DaemonUnreachableError, ImagempError
 from .messages import Reply, Request
 
@@ -31,7 +31,7 @@ SILENCE_MS = 15000
 class NoAnswerError(ImagempError, TimeoutError):
     """No answer came in time; the order may have been carried out all the same."""
 
-    code = messages.E_TIMEOUT
+    code = codes.E_TIMEOUT
 
 
 def probe(path: Path) -> None:
@@ -86,7 +86,7 @@ class Wire:
         text = msgspec.json.encode(request)
         if len(text) + len(messages.MAGIC) > messages.MAX_MESSAGE:
             raise ControlError(
-                messages.E_TOO_LARGE,
+                codes.E_TOO_LARGE,
                 f"{request.method}: {len(text)} bytes, at most {messages.MAX_MESSAGE}",
             )
         while True:

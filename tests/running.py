@@ -1,8 +1,9 @@
 """A real daemon in a private folder, for tests: started, asked, and stopped."""
 
 import os
+import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,26 @@ class Daemon(PrivateDaemon):
     def signal(self, worker: str, number: int) -> None:
         """Send a signal to a worker."""
         os.kill(self.pid(worker), number)
+
+    def recovery(self) -> int | None:
+        """Give the pid of the process that repairs old sessions, if it is there."""
+        self.call("ping")  # it starts after READY, before the first answer
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for child in children:
+            words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            if b"recovery" in words:
+                return int(child)
+        return None
+
+    def wait_for_recovery(self) -> None:
+        """Wait until old sessions have been looked for, and the process has left."""
+        with suppress(ProcessLookupError):
+            if (pid := self.recovery()) is not None:
+                gone = os.pidfd_open(pid)
+                select.select([gone], [], [])
+                os.close(gone)
+        self.call("ping")
 
     def manifest(self, pipeline: str = "cam0") -> Manifest:
         """Read session.json of the newest session."""

@@ -204,7 +204,8 @@ def test_every_module_in_the_drawing_is_there() -> None:
 
 
 def test_every_message_in_the_drawing_and_the_architecture_is_one() -> None:
-    places = ("daemon/workers/orders.py", "imagemp/ring/handover.py")
+    folder = "daemon/workers/orders"
+    places = (f"{folder}/down.py", f"{folder}/up.py", "imagemp/ring/handover.py")
     messages = "".join((ROOT / place).read_text() for place in places)
     drawing = (ROOT / "docs/architecture.svg").read_text()
     labels = re.findall(r'class="label-(?:setup|orders|reports)"[^>]*>([^<]+)', drawing)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from imagemp import errors, messages, topics
+from imagemp import codes, errors, messages, topics
 from imagemp.messages import METHODS, Problem, Reply, Request, SessionStart
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
@@ -78,17 +78,17 @@ def test_a_request_has_defaults_for_all_but_its_name() -> None:
 
 
 def test_every_code_is_a_constant_with_a_meaning() -> None:
-    constants = {name for name in vars(messages) if name.startswith("E_")}
+    constants = {name for name in vars(codes) if name.startswith("E_")}
 
-    assert constants == set(messages.CODES)
-    assert errors.ConfigError.code in messages.CODES
+    assert constants == set(codes.CODES)
+    assert errors.ConfigError.code in codes.CODES
 
 
 def test_every_method_parameter_and_code_is_in_the_manual() -> None:
     manual = DOCUMENT.read_text()
     fields = {f for kind in METHODS.values() for f in kind.__struct_fields__}
 
-    words = {*METHODS, *messages.NOT_YET, *fields, *messages.CODES}
+    words = {*METHODS, *messages.NOT_YET, *fields, *codes.CODES}
     words |= {*Request.__struct_fields__, *Reply.__struct_fields__}
     words |= {*Problem.__struct_fields__, *topics.Envelope.__struct_fields__}
 

@@ -28,6 +28,7 @@ KINDS = {
     "capture": "capture:Capture",
     "encoder": "encoder:Encoder",
     "callback": "callback:CallbackWorker",
+    "recovery": "recovery:Recovery",
 }
 PR_SET_PDEATHSIG = 1
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from imagemp import messages
+from imagemp import codes, messages
 from imagemp.errors import ConfigError
 from imagemp.topics import Envelope
 
@@ -37,7 +37,7 @@ def describe(_params: messages.Describe, _config: str) -> dict[str, Any]:
         "reply": reply,
         "telemetry": envelope,
         "methods": dict(zip(messages.METHODS, params, strict=True)),
-        "codes": messages.CODES,
+        "codes": codes.CODES,
         "$defs": components,
     }
 

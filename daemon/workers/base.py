@@ -6,6 +6,7 @@ with it, and one method an order: `on_start` for `Start`, `on_let_go` for `LetGo
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 from imagemp.errors import LinkClosedError
@@ -18,12 +19,17 @@ from .orders import (
     Told,
     ToWorker,
 )
+from .outbox import Outbox
+
+LAST_WORDS_S = 2.0  # for the supervisor to read what was kept for it
 
 
 class Worker:
     """One link, and a loop that ends with `leaving`.
 
     Attributes:
+        outbox: Readable when `serve_link` has something to do: wait for it, never for
+            the link.
         kind: What stands on the command line and in telemetry.
         outlives: False if the process must die with the supervisor.
         leaving: Set it and `run` returns after the step under way.
@@ -34,6 +40,7 @@ class Worker:
 
     def __init__(self, link: Link[ToWorker]) -> None:
         self.link = link
+        self.outbox = Outbox(link)
         self.leaving = False
 
     def run(self) -> None:
@@ -43,8 +50,10 @@ class Worker:
             self.tell(Ready())
             while not self.leaving:
                 self.step()
+            self.outbox.drain(LAST_WORDS_S)
         finally:
             self.tear_down()
+            self.outbox.close()
 
     def set_up(self) -> None:
         """Make what the loop needs."""
@@ -57,17 +66,18 @@ class Worker:
         """Let go of everything; called however the loop ended."""
 
     def tell(self, message: Told, fds: tuple[int, ...] = ()) -> bool:
-        """Send to the supervisor; False if it does not read just now."""
+        """Send to the supervisor, now or when it reads again; False: not at all."""
         try:
-            return self.link.send(message, fds)
+            return self.outbox.send(message, fds)
         except LinkClosedError:
             self.on_supervisor_gone()
             return False
 
     def serve_link(self) -> None:
-        """Obey every order that waits on the link."""
+        """Obey every order that waits on the link; send what could not be sent."""
         while not self.leaving:
             try:
+                self.outbox.flush()
                 received = self.link.receive()
             except LinkClosedError:
                 self.on_supervisor_gone()
@@ -91,6 +101,7 @@ class Worker:
         self.leaving = True
 
 
+@cache  # a new string each time fills CPython's cache of attributes, 0.3 MiB
 def method_name(order: type) -> str:
     """Give `on_let_go` for `LetGo`."""
     return "on" + re.sub(r"([A-Z])", r"_\1", order.__name__).lower()

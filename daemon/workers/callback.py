@@ -34,7 +34,7 @@ from .orders import (
     ToWorker,
 )
 from .output import Output, RingPlan, close_extra
-from .user_code import CallbackPlan, UserCode, voice_of
+from .user_code import CallbackPlan, UserCode, triggered, voice_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class CallbackWorker(Consumer):
         if self.code is not None:
             self.code.close()
         self.code = UserCode(msgspec.convert(order.config, CallbackPlan))
-        self.code.voice = self._voice
+        self.code.voice, self.code.on_trigger = self._voice, self._trigger
         return ""
 
     def catch_up(self, index: int) -> None:
@@ -110,7 +110,8 @@ class CallbackWorker(Consumer):
     def broken(self, order: OpenSession, error: Exception) -> None:
         code = error.code if isinstance(error, ImagempError) else "E_CALLBACK"
         log.error("callback cannot be loaded", exc_info=error)
-        self.tell(Failed(order.session, code, str(error)))
+        told = (order.session, code, str(error))
+        self.tell(Failed(*told, cause="callback_error"))
 
     def tear_down(self) -> None:
         self.output.close()
@@ -150,6 +151,10 @@ class CallbackWorker(Consumer):
         self.output.close()
         self._prepared = None
 
+    def _trigger(self, note: str) -> None:
+        assert self.code is not None
+        self.tell(triggered(self.session, self.code.plan.name, note))
+
     # -- the ring of returned frames
 
     def _publish(self, result: Frame, info: FrameInfo) -> None:
@@ -185,7 +190,7 @@ class CallbackWorker(Consumer):
         self.tell(RingMade(order.session, order.epoch, spec.to_plain(), fps), fds)
         close_extra(fds)
         while not self._is_started and self.output.writer and not self.leaving:
-            select.select([self.link], [], [])
+            select.select([self.outbox], [], [])
             self.serve_link()
 
     def _end_output(self) -> None:

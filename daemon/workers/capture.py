@@ -7,23 +7,24 @@ leave a reader's successor asleep with frames waiting.
 
 import logging
 import select
-import time
 import traceback
 from typing import ClassVar
 
 import msgspec
 
+from imagemp.config import OverlayConfig
 from imagemp.daemon.schedule import schedule_from
 from imagemp.errors import ImagempError, SourceError
 from imagemp.frames import FrameInfo
 from imagemp.link import Link
-from imagemp.ring.layout import LATE, MISS_CAUSES, MISSED, NOT_WANTED, T_LAST_NS
+from imagemp.ring.layout import LATE, NOT_WANTED
 from imagemp.ring.writer import Writer, new_frame
 
 from ..sources.base import EndOfSource, Grab, Source
 from ..sources.load import make_source
 from ..sources.threaded import Threaded
 from .base import Worker
+from .intake import Intake, boottime_ns
 from .orders import (
     Attach,
     Ended,
@@ -40,6 +41,7 @@ from .orders import (
     Trigger,
 )
 from .output import Output, RingPlan, close_extra
+from .overlay import Overlay
 from .wanted import Limits, Wanted
 
 log = logging.getLogger(__name__)
@@ -56,12 +58,14 @@ class Capture(Worker):
         self.source: Source | None = None
         self.order: Prepare | None = None
         self.wanted = Wanted(Limits(), None)
+        self.intake: Intake | None = None
+        self.overlay: Overlay | None = None
         self.running = False
         self._ending: Ended | None = None
         self._wake = select.epoll()
 
     def set_up(self) -> None:
-        self._wake.register(self.link, select.EPOLLIN)
+        self._wake.register(self.outbox, select.EPOLLIN)
 
     def step(self) -> None:
         if self.running and self.output.writer is not None:
@@ -125,6 +129,10 @@ class Capture(Worker):
         self.source = source if source.interruptible else Threaded(source)
         self.source.first_seq = order.first_seq
         spec = self.source.open()
+        self.intake = Intake(order, self.source, self.wanted)
+        if order.overlay is not None:
+            settings = msgspec.convert(order.overlay, OverlayConfig)
+            self.overlay = Overlay(settings, spec)
         writer, fds = self.output.make(spec, plan, order.first_seq, order.first_index)
         if writer.spill is not None:
             self._wake.register(writer.spill, select.EPOLLIN)
@@ -134,6 +142,7 @@ class Capture(Worker):
             spec.to_plain(),
             self.source.fps,
             self.source.notes,
+            self.source.is_live,
         )
         self.tell(made, fds)
         close_extra(fds)
@@ -168,58 +177,28 @@ class Capture(Worker):
         return wanted
 
     def _publish(self, writer: Writer, source: Source, grab: Grab) -> None:
-        info = self._describe(writer, grab)
+        assert self.intake is not None
+        info = self.intake.describe(writer, grab)
         slot = self.output.slot(self)
         if self.output.writer is not writer:
             return  # let go while it waited
         if slot < 0:
             writer.drop_for_want_of_a_slot()
         else:
+            frame = new_frame(writer, slot, info)
             try:
-                source.retrieve(new_frame(writer, slot, info))
+                source.retrieve(frame)
             except SourceError as error:
                 writer.give_back(slot)
                 writer.drop("camera_error")
                 self._end("failed", error)
                 return
+            if self.overlay is not None:
+                self.overlay.draw(frame, self.output.queues)
             writer.commit(slot, info)
+            writer.tidy()
         if self.running:
             self._after(info)
-
-    def _describe(self, writer: Writer, grab: Grab) -> FrameInfo:
-        """Count the frame and say when it was taken."""
-        seq = writer.count_grab()
-        arrival = boottime_ns()
-        missed = self._missed(writer, grab)
-        cells = writer.segment.cells
-        cells[T_LAST_NS] = grab.t_sensor_ns
-        self.wanted.took(grab.t_sensor_ns)
-        return FrameInfo(
-            seq=seq,
-            t_sensor_ns=grab.t_sensor_ns,
-            t_arrival_ns=arrival,
-            t_unix_ns=grab.t_sensor_ns + time.time_ns() - arrival,
-            exposure_us=grab.exposure_us,
-            gain=grab.gain,
-            missed_before=missed,
-            fields=grab.fields,
-        )
-
-    def _missed(self, writer: Writer, grab: Grab) -> int:
-        """Count what the sensor's clock says is missing before this frame."""
-        assert self.order is not None
-        assert self.source is not None
-        if not self.wanted.is_every_frame:
-            return 0  # frames between two deadlines are not wanted, not missed
-        cause, missed = "sensor_gap", grab.missed
-        t_last = self.order.t_last_ns
-        is_first = t_last and not writer.segment.cells[T_LAST_NS]
-        if is_first and self.source.is_live and self.source.fps:
-            periods = (grab.t_sensor_ns - t_last) * self.source.fps / 1e9
-            cause, missed = "capture_restart", max(0, round(periods) - 1)
-        if missed:
-            writer.segment.cells[MISSED + MISS_CAUSES.index(cause)] += missed
-        return missed
 
     def _after(self, info: FrameInfo) -> None:
         assert self.order is not None
@@ -285,6 +264,7 @@ class Capture(Worker):
         if writer is not None and writer.spill is not None:
             self._wake.unregister(writer.spill)
         self.output.close()
+        self.intake = self.overlay = None
         if self.source is not None:
             self.source.close()
             self.source = None
@@ -295,8 +275,3 @@ def raised(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{place.filename}, line {place.lineno}"
     return f"source: raised {type(error).__name__}: {error} (in {where})"
-
-
-def boottime_ns() -> int:
-    """Give the time of the clock of SensorTimestamp; it counts suspended time."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

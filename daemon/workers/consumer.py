@@ -4,6 +4,7 @@ The law of a consumer: handled = recorded + skipped(cause). What is published an
 not yet handled is in flight.
 """
 
+import math
 import select
 import time
 from collections import Counter, deque
@@ -43,6 +44,7 @@ class Consumer(Worker):
         self.handled = self.recorded = 0
         self.skipped: Counter[str] = Counter()
         self._next = 0  # index of the frame to be taken next
+        self._left = 0  # epochs before this one are finished, and that was told
         self._cadence = Cadence(REPORT_S)
         self._discarding = self._is_drained = self._has_begun = False
         self._lags: deque[int] = deque(maxlen=LAGS)
@@ -70,6 +72,15 @@ class Consumer(Worker):
     def finish(self) -> None:
         """All frames of the session have been taken; settle those that were kept."""
 
+    def patience_s(self) -> float | None:
+        """How long until frames that were kept can be dealt with; None: not by time."""
+        return None
+
+    @property
+    def gap_cause(self) -> str:
+        """What frames are skipped under that never reached us."""
+        return "behind"
+
     def numbers(self) -> dict[str, Any]:
         """What else a report should tell."""
         return {}
@@ -90,7 +101,7 @@ class Consumer(Worker):
     def on_open_session(self, order: OpenSession, _fds: list[int]) -> None:
         self.feed.clear()
         self.session = order.session
-        self.handled = self.recorded = self._next = 0
+        self.handled = self.recorded = self._next = self._left = 0
         self.skipped.clear()
         self._lags.clear()
         self._discarding = self._is_drained = self._has_begun = False
@@ -110,7 +121,7 @@ class Consumer(Worker):
         self.feed.enter(order, fds)
         self.place = order.place
         if not self._has_begun and self.feed.spec is not None:
-            self._has_begun = True
+            self._has_begun, self._left = True, order.epoch
             self.begin(self.feed.spec)
 
     def on_end(self, order: End, _fds: list[int]) -> None:
@@ -128,9 +139,10 @@ class Consumer(Worker):
         if not self.session:
             return
         self._take_frames()
+        self._tell_left()
         if self._cadence.take(time.monotonic()):
             self.report()
-        if self.feed.is_finished and not self._is_drained:
+        if self._can_drain:
             self._drain()
 
     def report(self) -> None:
@@ -174,35 +186,48 @@ class Consumer(Worker):
         if self._has_work:
             return
         poll = select.poll()
-        poll.register(self.link, select.POLLIN)
+        poll.register(self.outbox, select.POLLIN)
         if self.session and self.feed.fileno() >= 0 and not self._is_drained:
             poll.register(self.feed, select.POLLIN)
         for file in self.extra_files():
             poll.register(file, select.POLLIN)
-        timeout = self._cadence.timeout(time.monotonic())
-        poll.poll(None if timeout is None else timeout * 1000)
+        timeouts = [self._cadence.timeout(time.monotonic())]
+        if self.session and not self._is_drained:
+            timeouts.append(self.patience_s())
+        timeout = min((t for t in timeouts if t is not None), default=None)
+        poll.poll(None if timeout is None else math.ceil(timeout * 1000))
 
     @property
     def _has_work(self) -> bool:
         """Whether there is something to do though nothing is readable."""
         if not self.session or self._is_drained:
             return False
-        return self.feed.is_pending or self.feed.is_finished
+        if self.feed.is_pending or self.feed.is_finished:
+            return True
+        return self.patience_s() == 0
+
+    @property
+    def _can_drain(self) -> bool:
+        if self._is_drained or not self.feed.is_finished:
+            return False
+        return self.patience_s() != 0
 
     def _take_frames(self) -> None:
-        epoch = self.feed.epoch
         for _ in range(BATCH):
             try:
                 frame = self.feed.take()
-                for left in range(epoch, self.feed.epoch):
-                    self.tell(LeftEpoch(left))
-                epoch = self.feed.epoch
                 if frame is None:
                     return
                 self._account(frame)
             except Evicted:
                 self.feed.leave()
                 return
+
+    def _tell_left(self) -> None:
+        """Say which epochs have no frame that we need, taken or not."""
+        for left in range(self._left, self.feed.epoch):
+            self.tell(LeftEpoch(left))
+        self._left = max(self._left, self.feed.epoch)
 
     def _account(self, frame: Frame) -> None:
         index = frame.info.index
@@ -218,7 +243,7 @@ class Consumer(Worker):
     def catch_up(self, index: int) -> None:
         """Frames between the last one and this never reached us."""
         if index > self._next:
-            self.skip("behind", index - self._next)
+            self.skip(self.gap_cause, index - self._next)
             self._next = index
 
     def go_on_from(self, index: int) -> None:

@@ -4,25 +4,27 @@ It keeps the session's folder: pages, frame log and manifest. When the superviso
 dies it drains what was published, closes its files and leaves.
 """
 
-import errno
 import logging
-import signal
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
-from imagemp.errors import DiskError, FrameShapeError, ImagempError
+from imagemp.counts import EncoderCounts
+from imagemp.errors import ConfigError, DiskError, FrameShapeError
 from imagemp.frames import Frame, spec_of
 from imagemp.link import Link
-from imagemp.recording.manifest import RecordedFile
-from imagemp.recording.plan import RecordingPlan
+from imagemp.recording.disk import cause_of
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 
 from .consumer import Consumer
+from .guard import DiskGuard
+from .hold import Hold
 from .inline import InlineCallbacks
 from .orders import (
     Deliver,
+    Discard,
     Event,
     Failed,
     Finalise,
@@ -30,13 +32,13 @@ from .orders import (
     OpenSession,
     Speak,
     ToWorker,
+    Want,
 )
-from .papers import EncoderPlan, Papers
+from .papers import EncoderPlan, Papers, check_needs, refusal
+from .recorder import ALARM, Recorder
 
 log = logging.getLogger(__name__)
-STEP_S = 30  # a step of the encoder that takes longer leaves its stack and dies
 ORPHAN_S = 10.0  # for what was published to be granted
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Encoder(Consumer):
@@ -49,10 +51,11 @@ class Encoder(Consumer):
         super().__init__(link)
         self.plan: EncoderPlan | None = None
         self.papers: Papers | None = None
-        self.recording: Recording | None = None
+        self.guard: DiskGuard | None = None
         self.inline = InlineCallbacks(self.tell)
+        self.recorder = Recorder(self.settle, self._fail)
+        self.hold = Hold(self.feed, self._record, self.settle, self.tell)
         self._resumed = self._is_orphan = self._is_finalised = False
-        self._failure = ""  # the cause all further frames are skipped under
         self._fps = 0.0
 
     # -- a session
@@ -60,62 +63,101 @@ class Encoder(Consumer):
     def open(self, order: OpenSession) -> str:
         self._let_go()
         self.plan = plan = msgspec.convert(order.config, EncoderPlan)
-        self._failure, self._resumed, self._is_finalised = "", order.resume, False
-        self.inline.load(plan.callbacks, plan.input)
+        self._resumed, self._is_finalised = order.resume, False
+        self.inline.load(plan.callbacks, plan.input, order.session)
+        self.hold.begin(plan, order.session, order.spans)
+        whose = (plan.room, Path(plan.data_dir), plan.pipeline, order.session)
+        self.guard = guard = DiskGuard(*whose, self.tell)
         if order.resume:
             self.papers = Papers.resume(plan, order.session)
             self._resume(self.papers, order)
         else:
+            check_needs(plan)
+            guard.make_room()
             self.papers = Papers.create(plan, order.session, order.started_unix_ns)
+        guard.begin()
         return str(self.papers.path)
 
     def begin(self, spec: FrameSpec) -> None:
         self._fps = self.feed.fps
+        if (segment := self.feed.newest) is not None:
+            self.recorder.spare = max(1, segment.geometry.slots // 2)
         self.inline.open(spec)
         if not self.inline.input:
-            self._start_recording(spec)
+            try:
+                self._start_recording(spec)
+            except ConfigError as error:
+                self._refuse(error)
 
     def handle(self, frame: Frame) -> str | None:
-        signal.alarm(STEP_S)
-        try:
+        with ALARM:
             is_newest = not self.feed.is_pending
-            result, cause = self.inline.process(frame, is_newest=is_newest)
-            return cause or self._failure or self._append(result)
-        finally:
-            signal.alarm(0)
+            result, skipped = self.inline.process(frame, is_newest=is_newest)
+            if self.hold.is_idle:
+                return self._record(frame, result, skipped)
+            self.hold.add(frame, result, skipped)
+            return None
+
+    def settle(self, frame: Frame, cause: str = "") -> None:
+        self.hold.settled(frame.info, cause, self.recorder.recording)
+        super().settle(frame, cause)
 
     def finish(self) -> None:
+        self.recorder.settle_all()
+        self.hold.end(self.recorder.recording)
         self.inline.close()
-        if self.recording is not None:
-            try:
-                self.recording.close()
-            except DiskError as error:
-                self._fail(error)
+        if self.guard is not None:
+            self.guard.close()
+        try:
+            self.recorder.close()
+        except DiskError as error:
+            self.recorder.fail(error)
         if self._is_orphan:
             self._abandon()
             self.leaving = True
 
+    def extra_files(self) -> list[Any]:
+        is_watched = self.guard is not None and self.guard.is_open
+        files: list[Any] = [self.guard] if is_watched else []
+        return [*files, self.recorder] if self.recorder.in_flight else files
+
+    def patience_s(self) -> float | None:
+        return self.hold.patience_s()
+
+    @property
+    def gap_cause(self) -> str:
+        return super().gap_cause if self.hold.is_idle else self.hold.cause
+
+    def on_extra(self) -> None:
+        self.recorder.settle_ready()
+        self.hold.pass_some()
+        if self.guard is not None and (error := self.guard.serve()) is not None:
+            self.recorder.settle_all()
+            if not self.recorder.failure:
+                self.recorder.fail(error)
+
     def numbers(self) -> dict[str, Any]:
-        numbers: dict[str, Any] = {"callbacks": self.inline.numbers()}
-        if self.recording is not None:
-            numbers["bytes"] = self.recording.bytes_written
-        if self.papers is not None:
-            numbers["disk_free"] = self.papers.disk_free
+        numbers = {"callbacks": self.inline.numbers(), "seen": self.inline.seen}
+        numbers |= self.hold.numbers()
+        if (recording := self.recorder.recording) is not None:
+            numbers["bytes"] = recording.bytes_written
+        if self.guard is not None:
+            numbers["disk"] = self.guard.told
+            if recording is not None:
+                waiting = self.feed.published - self.handled
+                self.guard.mark(recording, waiting, self._fps)
         return numbers
 
     @property
     def durable(self) -> int:
-        return self.recording.durable if self.recording is not None else 0
+        return self.recorder.durable
 
     def broken(self, order: OpenSession, error: Exception) -> None:
         self._let_go()
-        if not isinstance(error, ImagempError):
-            log.error("session cannot begin", exc_info=error)
-        code = error.code if isinstance(error, ImagempError) else "E_CALLBACK"
-        hint = error.hint if isinstance(error, ImagempError) else ""
-        self.tell(Failed(order.session, code, str(error), hint))
+        self.tell(refusal(order.session, error))
 
     def tear_down(self) -> None:
+        self.recorder.settle_all()
         if self.leaving:
             self._abandon()
         self.feed.clear()
@@ -123,20 +165,29 @@ class Encoder(Consumer):
 
     # -- orders
 
+    def on_want(self, order: Want, _fds: list[int]) -> None:
+        self.hold.want(order.spans, self.recorder.recording)
+
     def on_speak(self, order: Speak, fds: list[int]) -> None:
         self.inline.speak_to(order.callback, fds[0])
 
     def on_deliver(self, order: Deliver, _fds: list[int]) -> None:
         self.inline.message(order.callback, order.body)
 
+    def on_discard(self, order: Discard, fds: list[int]) -> None:
+        self.recorder.settle_all()
+        self.hold.give_up()
+        super().on_discard(order, fds)
+
     def on_open_session(self, order: OpenSession, fds: list[int]) -> None:
+        self.recorder.settle_all()
         self._abandon()
         super().on_open_session(order, fds)
 
     def on_finalise(self, order: Finalise, _fds: list[int]) -> None:
         if self.papers is None:
             return
-        self.papers.finalise(order, self._files())
+        self.papers.finalise(order, self.recorder.files())
         self._is_finalised = True
         session, self.session = self.session, ""
         self._let_go()
@@ -161,6 +212,7 @@ class Encoder(Consumer):
 
     def serve_link(self) -> None:
         if not self._is_orphan:
+            self.hold.hear()
             super().serve_link()
 
     # -- the recording
@@ -175,21 +227,15 @@ class Encoder(Consumer):
     def _start_recording(self, spec: FrameSpec) -> None:
         assert self.plan is not None
         assert self.papers is not None
-        if self.recording is not None:
+        if self.recorder.recording is not None:
             return
         self.papers.note_spec(spec)
-        plan = RecordingPlan(
-            spec,
-            self._fps,
-            {"session": self.session, "config": self.plan.config},
-            self.plan.limits,
-            self.plan.name,
-            self.plan.sync_ms,
-        )
+        plan = self.plan.recording(spec, self._fps, self.session)
         make = Recording.resume if self._resumed else Recording.create
-        self.recording = make(self.papers.path, plan)
+        self.recorder.recording = recording = make(self.papers.path, plan)
         if self._resumed:
-            self._take_over(self.recording)
+            self._take_over(recording)
+            self.hold.take_over(recording)
 
     def _take_over(self, recording: Recording) -> None:
         """Count what the process before has recorded, and nothing twice."""
@@ -198,52 +244,57 @@ class Encoder(Consumer):
         self.go_on_from(self.handled)
         unknown = self.handled - self.recorded - sum(self.skipped.values())
         if unknown > 0:
-            self.skipped["filtered" if self.inline.input else "disk_error"] += unknown
+            cause = "filtered" if self.inline.input else "disk_error"
+            self.skipped[cause if self.hold.is_idle else self.hold.cause] += unknown
 
-    def _append(self, frame: Frame) -> str:
-        info = frame.info
+    def _record(self, frame: Frame, result: Frame, skipped: str) -> str | None:
+        """Have a frame recorded, or say why not; None: it is not settled yet."""
+        cause = skipped or self.recorder.failure or self._submit(result)
+        return self.recorder.turn(frame, cause)
+
+    def _submit(self, frame: Frame) -> str | None:
+        """Have a frame recorded: "" if it is, None if it is in flight, else why not."""
         try:
-            if self.recording is None:
+            if self.recorder.recording is None:
                 self._start_recording(spec_of(frame.planes))
-            assert self.recording is not None
-            self.recording.append(frame, info.ring_used, info.overflow_used)
+            return self.recorder.submit(frame)
+        except ConfigError as error:
+            return self._refuse(error)
         except DiskError as error:
-            return self._fail(error)
+            return self.recorder.fail(error)
         except FrameShapeError as error:  # only a callback can give another shape
             return self.inline.refuse(error)
-        return ""
+
+    def _refuse(self, error: ConfigError) -> str:
+        """Such frames cannot be recorded: the session ends."""
+        self.tell(Failed(self.session, error.code, str(error), error.hint))
+        self.recorder.failure = "undrained"
+        return self.recorder.failure
 
     def _fail(self, error: DiskError) -> str:
         """The disk takes no more: the session ends, each frame is counted."""
-        self._failure = "disk_full" if error.errno in _FULL else "disk_error"
+        cause = cause_of(error)
         log.error("recording stopped: %s", error)
-        self.tell(Event(self._failure, {"message": str(error)}))
+        self.tell(Event(cause, {"message": str(error)}))
         self.tell(Failed(self.session, error.code, str(error), error.hint))
-        return self._failure
-
-    def _files(self) -> list[RecordedFile]:
-        return self.recording.files() if self.recording is not None else []
+        return cause
 
     def _abandon(self) -> None:
         """Nobody came to finalise the session that was on: its manifest says so."""
         if self.papers is None or self.plan is None or self._is_finalised:
             return
-        line = {
-            "recorded": self.recorded,
-            "durable": self.durable,
-            "skipped": dict(self.skipped),
-            "in_flight": 0,
-        }
-        self.papers.abandon({"encoders": {self.plan.name: line}}, self._files())
+        line = EncoderCounts(self.recorded, self.durable, dict(self.skipped), 0)
+        counts = {"encoders": {self.plan.name: msgspec.to_builtins(line)}}
+        self.papers.abandon(counts, self.recorder.files())
 
     def _let_go(self) -> None:
         self.inline.close()
-        if self.recording is not None:
-            try:
-                self.recording.close()
-            except DiskError as error:
-                log.error("recording not closed: %s", error)
-            self.recording = None
-        if self.papers is not None:
-            self.papers.close()
-            self.papers = None
+        try:
+            self.recorder.close()
+        except DiskError as error:
+            log.error("recording not closed: %s", error)
+        self.recorder.reset()
+        for held in (self.guard, self.papers):
+            if held is not None:
+                held.close()
+        self.guard = self.papers = None

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 import zmq
 
-from imagemp import messages
+from imagemp import codes, messages
 from imagemp.errors import RingError
 from imagemp.link import MAX_PACKET
 from imagemp.messages import METHODS, Problem, Reply, Request
@@ -57,7 +57,7 @@ class Gateway(Worker):
         self.telemetry.set(zmq.XPUB_VERBOSE, 1)
         self.poller = zmq.Poller()
         self.handlers: dict[Source, Callable[[], None]] = {}
-        self._listen_to(self.link.fileno(), self.serve_link)
+        self._listen_to(self.outbox.fileno(), self.serve_link)
         self._listen_to(self.control, self._serve_control)
         self._listen_to(self.telemetry, self._serve_subscriptions)
         limit_memory()
@@ -145,8 +145,8 @@ class Gateway(Worker):
             if self.tell(asked):
                 return None
         except RingError as error:  # JSON grows: 1e9 becomes 1000000000.0
-            return Problem(messages.E_TOO_LARGE, str(error))
-        return Problem(messages.E_BUSY, "the daemon is not listening", retryable=True)
+            return Problem(codes.E_TOO_LARGE, str(error))
+        return Problem(codes.E_BUSY, "the daemon is not listening", retryable=True)
 
     def _answer_here(self, client: bytes, request: Request) -> Problem | None:
         try:
@@ -155,7 +155,7 @@ class Gateway(Worker):
         except Exception:  # a client must not crash it for the others
             log_id = os.urandom(4).hex()
             log.exception("gateway: %s failed (log id %s)", request.method, log_id)
-            return Problem(messages.E_INTERNAL, f"see the log for {log_id}")
+            return Problem(codes.E_INTERNAL, f"see the log for {log_id}")
         self._send(client, self._ok(request.id, result))
         return None
 
@@ -187,7 +187,7 @@ class Gateway(Worker):
     def _give_up(self, token: int, request: Pending) -> None:
         self._forget(token)
         problem = Problem(
-            messages.E_TIMEOUT,
+            codes.E_TIMEOUT,
             "not done within the deadline; it may be done later",
             retryable=True,
         )
@@ -196,7 +196,7 @@ class Gateway(Worker):
     def _send(self, client: bytes, reply: Reply) -> None:
         text = msgspec.json.encode(reply)
         if len(text) > MAX_REPLY:
-            problem = Problem(messages.E_INTERNAL, f"reply of {len(text)} bytes")
+            problem = Problem(codes.E_INTERNAL, f"reply of {len(text)} bytes")
             text = msgspec.json.encode(self._no(reply.id, problem))
         try:
             self.control.send_multipart([client, messages.MAGIC, text], zmq.NOBLOCK)

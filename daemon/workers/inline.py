@@ -7,13 +7,14 @@ after too many the callback is switched off for the session.
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from imagemp.frames import Frame
 from imagemp.spec import FrameSpec
 
 from .orders import Event, Told
-from .user_code import CallbackPlan, UserCode, voice_of
+from .user_code import CallbackPlan, UserCode, triggered, voice_of
 
 log = logging.getLogger(__name__)
 TOO_MANY = 5
@@ -25,25 +26,28 @@ class InlineCallbacks:
 
     Attributes:
         input: Whose returned frames are recorded; "" for the source's own.
+        seen: Frames they were shown, by processes before this one as well.
     """
 
     def __init__(self, tell: Callable[[Told], bool]) -> None:
         self._tell = tell
-        self.input = ""
+        self.input, self.seen = "", 0
         self._codes: dict[str, UserCode] = {}
         self._delivered: dict[str, int] = {}
         self._errors: dict[str, int] = {}
         self._behind: dict[str, int] = {}
         self._voices: dict[str, socket.socket] = {}
 
-    def load(self, plans: Sequence[CallbackPlan], recorded: str) -> None:
+    def load(
+        self, plans: Sequence[CallbackPlan], recorded: str, session: str = ""
+    ) -> None:
         """Load them for a session.
 
         Raises:
             ImagempError: One of them cannot be loaded.
         """
         self.close()
-        self.input, self._codes = recorded, {}
+        self.input, self.seen, self._codes = recorded, 0, {}
         self._delivered = {plan.name: 0 for plan in plans}
         self._errors = {plan.name: 0 for plan in plans}
         self._behind = {plan.name: 0 for plan in plans}
@@ -51,6 +55,7 @@ class InlineCallbacks:
             self._codes[plan.name] = UserCode(plan)
         for name, code in self._codes.items():
             code.voice = self._voices.get(name)
+            code.on_trigger = partial(self._trigger, session, name)
 
     def open(self, spec: FrameSpec) -> None:
         """The frames look like this."""
@@ -65,9 +70,11 @@ class InlineCallbacks:
             counts: Of its last report; empty if it made none.
         """
         told = counts.get("numbers", {}).get("callbacks", {})
+        seen = counts.get("numbers", {}).get("seen", counts.get("handled", 0))
+        self.seen = handled
         for name in self._delivered:
             line = told.get(name, {})
-            missing = counts.get("handled", 0) - line.get("delivered", 0)
+            missing = seen - line.get("delivered", 0)
             self._delivered[name] = handled - missing
             self._behind[name] = line.get("behind", 0)
 
@@ -77,6 +84,7 @@ class InlineCallbacks:
         Those of policy `latest` let a frame go that is not the newest, unless what
         they return is recorded.
         """
+        self.seen += 1
         recorded, cause = frame, ""
         for name, waiting in self._codes.items():
             if not is_newest and waiting.plan.policy == "latest" and name != self.input:
@@ -128,6 +136,9 @@ class InlineCallbacks:
         """The session is over for them; their numbers stay. May be called twice."""
         for name in self._codes:
             self._guard(name, UserCode.close)
+
+    def _trigger(self, session: str, name: str, note: str) -> None:
+        self._tell(triggered(session, name, note))
 
     def _guard(
         self, name: str, call: Callable[[UserCode], Frame | None]

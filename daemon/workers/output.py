@@ -47,6 +47,7 @@ class Output:
         self.writer: Writer | None = None
         self.plan = RingPlan()
         self.planes: tuple[Plane, ...] = ()
+        self._readers: dict[int, str] = {}
 
     def make(
         self, spec: FrameSpec, plan: RingPlan, first_seq: int, first_index: int
@@ -96,7 +97,7 @@ class Output:
             return -1
         slot = writer.acquire()
         while slot < 0 and self.plan.when_full == "wait":
-            select.select([writer.fileno(), worker.link.fileno()], [], [])
+            select.select([writer.fileno(), worker.outbox.fileno()], [], [])
             worker.serve_link()
             if worker.leaving or self.writer is not writer:
                 return -1
@@ -111,6 +112,7 @@ class Output:
         ready, done = fds[:2]
         evicted = fds[2] if order.evictable else -1
         every = order.policy == "every"
+        self._readers[order.place] = order.reader
         seated = Seated(order.place, order.cell, ready, done, evicted, every)
         self.writer.attach(seated, evictable=order.evictable, allowance=order.allowance)
 
@@ -126,17 +128,36 @@ class Output:
         """A reader is gone."""
         if self.writer is not None:
             self.writer.forget(order.place)
+        self._readers.pop(order.place, None)
+
+    def queues(self) -> list[str]:
+        """Say how full the ring is, and how far each `every` reader is behind."""
+        if (writer := self.writer) is None:
+            return []
+        writer.reclaim()  # it may have looked some frames ago
+        ledger = writer.ledger
+        room = f"ring {ledger.used}/{ledger.slots}"
+        if ledger.overflow:
+            room += f" overflow {ledger.overflow_used}/{ledger.overflow}"
+        lags = [
+            f"{self._readers[place]} {ledger.next_index - seat.released}"
+            for place, seat in ledger.seats.items()
+            if seat.every
+        ]
+        return [room, " ".join(lags)] if lags else [room]
 
     def close(self) -> None:
         """Let go of the ring. May be called twice."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
+        self._readers.clear()
 
     def _fault(self, place: int) -> None:
         self._tell(Event("reader_fault", {"place": place}))
 
     def _evicted(self, place: int, behind: int) -> None:
+        self._readers.pop(place, None)
         self._tell(Event("evicted", {"place": place, "behind": behind}))
 
 
@@ -157,7 +178,7 @@ def _made(folder: str) -> Path | None:
 
 def _check_room(geometry: Geometry, folder: Path | None) -> None:
     """Refuse what the kernel would kill for, or fill the disk with, to find out."""
-    free = Memory.here().available
+    free = Memory.granted().available
     if geometry.memory_nbytes > free:
         key = "slots" if geometry.ram_end > free else "overflow_size"
         raise RingError(

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import disk_usage
 from typing import Any, Self
 
 from msgspec import Struct
 
 from imagemp.errors import DiskError, ImagempError
+from imagemp.recording.disk import cause_of
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import (
     Manifest,
@@ -18,10 +18,18 @@ from imagemp.recording.manifest import (
     read_manifest,
     write_manifest,
 )
-from imagemp.recording.plan import SegmentLimits
+from imagemp.recording.plan import (
+    UNCOMPRESSED,
+    Compression,
+    RecordingPlan,
+    SegmentLimits,
+    VideoPlan,
+)
+from imagemp.recording.room import NoRoomError, RoomPlan
+from imagemp.recording.videocodec import prepare
 from imagemp.spec import FrameSpec
 
-from .orders import Finalise
+from .orders import Failed, Finalise
 from .user_code import CallbackPlan
 
 log = logging.getLogger(__name__)
@@ -37,9 +45,15 @@ class EncoderPlan(Struct, frozen=True):
         data_dir: Where all recordings are.
         limits: When to begin a new file.
         sync_ms: How often the disk is asked to have it all.
+        compression: Of the pages.
+        video: What to make instead of pages; None: pages.
+        require_mount: Nothing may be written while `data_dir` is no mount point.
+        room: What must stay free, and what all sessions may have.
         input: Name of the inline callback whose frames are recorded, or "".
         callbacks: Those that run in this process.
         config: The pipeline's configuration, for the manifest.
+        is_armed: Triggers say what is recorded.
+        pre_s: How far they reach back.
     """
 
     name: str
@@ -47,14 +61,33 @@ class EncoderPlan(Struct, frozen=True):
     data_dir: str
     limits: SegmentLimits
     sync_ms: int
+    compression: Compression = UNCOMPRESSED
+    video: VideoPlan | None = None
     is_keeper: bool = True
     is_alone: bool = True
     require_mount: bool = False
+    room: RoomPlan = RoomPlan()
     input: str = ""
     callbacks: list[CallbackPlan] = []
     config: dict[str, Any] = {}
     clock: list[tuple[int, int]] = []
     clock_synchronised: bool = False
+    is_armed: bool = False
+    pre_s: float = 0.0
+
+    def recording(self, spec: FrameSpec, fps: float, session: str) -> RecordingPlan:
+        """Give what the recording of a session is told."""
+        about = {"session": session, "pipeline": self.pipeline, "config": self.config}
+        return RecordingPlan(
+            spec,
+            fps,
+            about,
+            self.limits,
+            self.name,
+            self.sync_ms,
+            self.compression,
+            self.video,
+        )
 
 
 class Papers:
@@ -73,15 +106,9 @@ class Papers:
         """Make the folder of a new session, and its manifest.
 
         Raises:
-            DiskError: It cannot be made, or the disk it belongs on is not there.
+            DiskError: It cannot be made.
         """
-        data_dir = Path(plan.data_dir)
-        if plan.require_mount and not data_dir.is_mount():
-            raise DiskError(
-                f"data_dir: {data_dir} is not a mount point, and require_mount is set",
-                "mount the disk, then start again",
-            )
-        folder = SessionFolder.create(data_dir, plan.pipeline, session)
+        folder = SessionFolder.create(Path(plan.data_dir), plan.pipeline, session)
         if not plan.is_keeper:
             return cls(folder, plan)
         manifest = Manifest(
@@ -118,11 +145,6 @@ class Papers:
             RecordingError: The manifest cannot be read.
         """
         return read_manifest(self.path).spec if self._is_keeper else None
-
-    @property
-    def disk_free(self) -> int:
-        """Bytes that are free where the folder is."""
-        return disk_usage(self.path).free
 
     def note_spec(self, spec: FrameSpec) -> None:
         """The recorded frames look like this."""
@@ -162,6 +184,32 @@ class Papers:
     def close(self) -> None:
         """Let go of the folder. May be called twice."""
         self._folder.close()
+
+
+def check_needs(plan: EncoderPlan) -> None:
+    """Refuse to write where a disk should be, or a video without what makes it.
+
+    Raises:
+        ConfigError: PyAV is not installed, or has not this codec.
+        DiskError: The disk is not there.
+    """
+    if plan.video is not None:
+        prepare(plan.video)
+    if plan.require_mount and not Path(plan.data_dir).is_mount():
+        raise DiskError(
+            f"data_dir: {plan.data_dir} is not a mount point, and require_mount is set",
+            "mount the disk, then start again",
+        )
+
+
+def refusal(session: str, error: Exception) -> Failed:
+    """Say why a session cannot begin."""
+    if not isinstance(error, ImagempError):
+        log.error("session cannot begin", exc_info=error)
+        return Failed(session, "E_CALLBACK", str(error), cause="undrained")
+    reason = error.reason if isinstance(error, NoRoomError) else ""
+    cause = cause_of(error) if isinstance(error, DiskError) else "undrained"
+    return Failed(session, error.code, str(error), error.hint, reason, cause)
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 import json
 import socket
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from imagemp.frames import Frame
 from imagemp.link import MAX_PACKET
 from imagemp.load import load_object
 from imagemp.spec import FrameSpec
+
+from .orders import Triggered
+
+MAX_NOTE = 200  # characters: it stands in an event
 
 
 class CallbackPlan(Struct, frozen=True):
@@ -33,6 +38,7 @@ class UserCode:
     Attributes:
         voice: Where messages go, once there is somewhere; its owner closes it, for
             it outlives the session.
+        on_trigger: Called when it triggers, with what it says about it.
         sent: Messages that went out.
         unsent: Messages nobody took: no reader, or it was too slow.
     """
@@ -41,6 +47,7 @@ class UserCode:
         self.plan = plan
         self.sent = self.unsent = 0
         self.voice: socket.socket | None = None
+        self.on_trigger: Callable[[str], None] = lambda _note: None
         self._callback = self._load()
         self._is_set_up = False
 
@@ -84,10 +91,15 @@ class UserCode:
                 f"callback {self.plan.name}: {self.plan.target} is neither a "
                 "subclass of imagemp.Callback nor a function"
             )
-        callback.send = self._send
+        callback.send, callback.trigger = self._send, self._trigger
         return callback
 
+    def _trigger(self, note: str = "") -> None:
+        self.on_trigger(str(note)[:MAX_NOTE])
+
     def _send(self, body: Any) -> None:  # noqa: ANN401 - the user's own
+        if isinstance(body, Mapping) and body.get("trigger") is True:
+            self._trigger()
         packet = json.dumps(body, default=_plain).encode()
         if len(packet) > MAX_PACKET:
             raise CallbackError(
@@ -117,6 +129,12 @@ class UserCode:
             f"callback {self.plan.name}: returned {type(result).__name__}, "
             "expected a Frame, an array, a dict of arrays or None; arrays of numbers"
         )
+
+
+def triggered(session: str, callback: str, note: str) -> Triggered:
+    """Say that a callback triggers now."""
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return Triggered(session, callback, now_ns, note)
 
 
 def voice_of(fd: int) -> socket.socket:

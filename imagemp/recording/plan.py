@@ -6,7 +6,7 @@ Knows no numpy.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..spec import FrameSpec
 from .folder import MAIN
@@ -38,6 +38,44 @@ class SegmentLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Compression:
+    """How the pixels of a page are made smaller.
+
+    Attributes:
+        kind: `none` writes them as they are.
+        level: Higher is smaller and slower; None: 1, which is best for both kinds.
+        predictor: Store differences of neighbours where the numbers allow it.
+    """
+
+    kind: Literal["none", "zlib", "zstd"] = "none"
+    level: int | None = None
+    predictor: bool = True
+
+
+UNCOMPRESSED = Compression()
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPlan:
+    """How frames become a video.
+
+    Attributes:
+        format: Of the files.
+        preset: Of libx264: slower makes smaller files.
+        crf: Of libx264: 0 is lossless in its colours, 51 the worst.
+        quality: Of mjpeg: as JPEG has it, 1 to 100.
+        bitrate: Of h264_v4l2m2m: bits a second.
+    """
+
+    format: Literal["mkv", "mp4"] = "mp4"
+    codec: Literal["libx264", "ffv1", "mjpeg", "h264_v4l2m2m"] = "libx264"
+    preset: str = "veryfast"
+    crf: int = 23
+    quality: int = 90
+    bitrate: int = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingPlan:
     """All that a recording is told when it begins, or goes on.
 
@@ -48,6 +86,8 @@ class RecordingPlan:
         limits: When a new segment begins.
         name: The encoder's; its files bear it, but for `main`.
         sync_ms: How long a frame may wait before it is made durable.
+        compression: Of the pages.
+        video: What to make instead of pages; None: pages.
     """
 
     spec: FrameSpec
@@ -56,6 +96,8 @@ class RecordingPlan:
     limits: SegmentLimits = SegmentLimits()
     name: str = MAIN
     sync_ms: int = 200
+    compression: Compression = UNCOMPRESSED
+    video: VideoPlan | None = None
 
     def text(self) -> str:
         """Give the description as the file has it."""

@@ -48,7 +48,7 @@ METRICS: Document = {
     "elapsed_s": 65.0,
     "duration_s": 300.0,
     "frames": None,
-    "disk_free": 2**34,
+    "disk": {"free": 2**34, "left": 2**33, "seconds_left": 3900},
 }  # fmt: skip
 STATUS: Document = {
     "v": 1,
@@ -63,6 +63,7 @@ STATUS: Document = {
             "fps": 29.9,
             "ring": {"slots": 32, "used": 3, "high_water": 12},
             "overflow": {"slots": 64, "used": 0, "high_water": 5},
+            "disk": {"free": 2**34, "left": 2**33, "seconds_left": 3900},
             "workers": [
                 {"name": "capture", "kind": "capture", "pid": 6, "state": "RUNNING",
                  "restarts": 0, "rss": 2**20, "cpu": 3.0},

@@ -94,7 +94,8 @@ def test_top_once_shows_all_that_a_report_tells(
     for text in (
         "imagempd is running", "29.9 of 30.0 fps", "3 (ring_full 3)",
         "2 (sensor_gap 2)", "3/32 (max 12)", "0/64 (max 5)", "p50 0.4 ms  p99 2.5 ms",
-        "9.2 MB/s", "1.0 GiB", "16.0 GiB free", "12.5 %", "skipped 2 (behind 2)",
+        "9.2 MB/s", "1.0 GiB", "16.0 GiB free, 1:05:00 left", "12.5 %",
+        "skipped 2 (behind 2)",
     ):  # fmt: skip
         assert text in told
 

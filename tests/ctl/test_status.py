@@ -47,6 +47,33 @@ def test_status_tells_the_folder_and_the_workers_that_are_not_well(
     assert "worker capture is" not in told
 
 
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        ({"recording": True, "armed": False, "held": 0, "held_s": 0.0}, None),
+        ({"recording": False, "armed": False, "held": 3, "held_s": 0.1},
+         "records nothing now"),
+        ({"recording": False, "armed": True, "held": 75, "held_s": 2.52},
+         "waits for a trigger, holds 2.5 s (75 frames)"),
+        ({"recording": True, "armed": True, "held": 0, "held_s": 0.0},
+         "records, holds 0.0 s (0 frames)"),
+    ],
+)  # fmt: skip
+def test_status_tells_of_encoders_that_do_not_simply_record(
+    daemon: FakeDaemon,
+    imagectl: Imagectl,
+    capsys: pytest.CaptureFixture[str],
+    gate: dict[str, object],
+    told: str | None,
+) -> None:
+    daemon.answers["status"] = {"pipelines": {"cam0": {"encoders": {"raw": gate}}}}
+
+    imagectl("status")
+
+    lines = [x for x in capsys.readouterr().out.splitlines() if "encoder raw" in x]
+    assert lines == ([f"cam0: encoder raw {told}"] if told else [])
+
+
 def test_no_command_is_status(
     tmp_path: Path, daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,13 @@ ORDERS: list[tuple[str, str, dict[str, Any]]] = [
     ("wait cam0", "session.wait", {"pipelines": ["cam0"]}),
     ("trigger", "trigger", {"pipelines": []}),
     ("trigger cam0 -n 3", "trigger", {"pipelines": ["cam0"], "n": 3}),
+    ("record start", "record.start", {"pipelines": []}),
+    ("record stop cam0", "record.stop", {"pipelines": ["cam0"]}),
+    (
+        "record start cam0 --encoder raw",
+        "record.start",
+        {"pipelines": ["cam0"], "encoder": "raw"},
+    ),
     ("workers", "status", {}),
     ("workers ls", "status", {}),
     (

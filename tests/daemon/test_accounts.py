@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemp.counts import CallbackCounts, EncoderCounts
@@ -59,7 +59,6 @@ def reports(draw: st.DrawFn, published: int) -> Report:
     return Report("s1", handled, recorded, recorded, skipped, numbers)
 
 
-@settings(deadline=None, database=None)
 @given(st.data(), st.sampled_from(sorted(PLANS)))
 def test_the_law_closes_whatever_was_counted_and_whoever_was_given_up(
     data: st.DataObject, plan: str
@@ -146,6 +145,16 @@ def test_an_inline_callback_that_let_frames_go_is_behind() -> None:
     assert inline_line(facts, 10).skipped == {"behind": 6}
 
 
+def test_an_inline_callback_may_have_seen_frames_that_are_held() -> None:
+    facts = facts_of("inline", reports={"main": inline_report(2, 8)})
+    facts.reports["main"].numbers["seen"] = 9
+
+    line = inline_line(facts, 12)
+
+    assert line.skipped == {"callback_error": 1}
+    assert (line.delivered, line.in_flight) == (8, 3)
+
+
 def test_what_stop_now_left_is_no_fault_of_an_inline_callback() -> None:
     facts = facts_of("inline", reports={"main": inline_report(10, 6, undrained=4)})
 
@@ -202,7 +211,6 @@ def test_a_session_that_went_well_tells_no_error() -> None:
     }
 
 
-@settings(deadline=None, database=None)
 @given(st.lists(st.text(max_size=3000), max_size=60))
 def test_the_events_of_a_session_fit_into_one_message(texts: list[str]) -> None:
     facts = facts_of("recording")

@@ -10,7 +10,7 @@ import pytest
 
 from imagemp.receiver import Receiver
 from tests.daemon.test_recording import begin, record
-from tests.outside import open_files, outside, said
+from tests.outside import open_files, outside, said, take_all
 from tests.running import Daemon, running
 
 WARM_UP = 3
@@ -92,11 +92,11 @@ def a_session(daemon: Daemon) -> None:
 def a_watched_session(daemon: Daemon) -> None:
     """The same with two receivers, one of which attaches in its midst."""
     with Receiver("cam0", "every", directory=daemon.runtime) as frames:
-        session = begin(daemon, frames=40)
+        begin(daemon, "source.fps=50")
         with Receiver("cam0", ring="callback:half", directory=daemon.runtime) as half:
             assert half.receive(10.0) is not None
-        assert len(list(frames)) == 40
-        daemon.call("session.wait", session=session)
+        daemon.call("session.stop")
+        assert take_all(frames)
 
 
 def a_killed_receiver(daemon: Daemon) -> None:
@@ -143,6 +143,7 @@ def test_it_leaves_nothing_behind(
     folder.mkdir()
     (folder / "mine.py").write_text(USER_CODE)
     with running(folder, CONFIG) as daemon:
+        daemon.wait_for_recovery()
         happen(daemon, WARM_UP)
         before, rss_before = held(daemon), rss_kib(daemon)
         happen(daemon, cycles)

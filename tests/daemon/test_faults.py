@@ -9,7 +9,6 @@ import os
 import resource
 import select
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -602,33 +601,6 @@ def check_full(left: Left, result: dict[str, Any]) -> None:
     check_lost_are_counted(left)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of 4 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, check=False).returncode:  # noqa: S603
-        pytest.skip("needs root and mount(2)")
-    yield folder
-    subprocess.run(["/bin/umount", str(folder)], check=True)  # noqa: S603
-
-
-@pytest.mark.system
-def test_a_full_disk_ends_the_session(tmp_path: Path, small_disk: Path) -> None:
-    folder = tmp_path / "d"
-    folder.mkdir()
-    (folder / "data").symlink_to(small_disk)
-    with (
-        running(folder, config(ring("memory"))) as daemon,
-        listening(daemon, METRICS) as telemetry,
-    ):
-        session = begin(daemon)
-        wait_for(telemetry, METRICS, lambda m: m["state"] == "incomplete", LONG_S)
-        result = daemon.call("session.wait", session=session)["sessions"][0]
-        check_full(check_agreement(daemon), result)
-
-
 def test_sigterm_drains_and_exits_with_0(tmp_path: Path) -> None:
     with daemon_of(tmp_path, config(ring())) as daemon:
         with listening(daemon, METRICS) as telemetry:
@@ -705,30 +677,6 @@ def read_state(folder: Path) -> str:
     from imagemp.recording.manifest import read_manifest
 
     return read_manifest(folder).state
-
-
-def test_twenty_sessions_leave_no_descriptor_and_no_thread(tmp_path: Path) -> None:
-    toml = config(ring() + "\n" + callback("Telling"))
-    with (
-        daemon_of(tmp_path, toml) as daemon,
-        listening(daemon, METRICS) as telemetry,
-    ):
-        workers = ("capture", "main", "telling")
-        pids = [daemon.process.pid, *(daemon.pid(worker) for worker in workers)]
-        record(daemon, "source.fps=1000", frames=10)
-        for _ in range(2):  # the ring is let go of just after the answer
-            wait_for(telemetry, "hb", lambda _: True)
-        before = [use_of(pid) for pid in pids]
-        for _ in range(20):
-            record(daemon, "source.fps=1000", frames=10)
-
-        wait_for(telemetry, "hb", lambda _: [use_of(pid) for pid in pids] == before)
-
-
-def use_of(pid: int) -> tuple[int, int]:
-    """Give the number of a process's descriptors and threads."""
-    proc = Path(f"/proc/{pid}")
-    return len(list((proc / "fd").iterdir())), len(list((proc / "task").iterdir()))
 
 
 @pytest.mark.system

@@ -98,6 +98,7 @@ def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> Non
         ("", None, None),
         ("soon", None, None),
     ],
+    ids=["anyone's", "ours", "another's", "none", "no number"],
 )
 def test_the_watchdog_is_fed_in_half_its_time_if_it_is_ours(
     monkeypatch: pytest.MonkeyPatch, usec: str, pid: int | None, expected: float | None

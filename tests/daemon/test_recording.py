@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -285,6 +287,7 @@ def test_pixels_rows_manifest_report_and_status_agree(daemon: Daemon) -> None:
     assert sum(file.pages for file in left.manifest.files) == len(left.seqs)
 
 
+@pytest.mark.system  # a busy machine needs longer
 def test_the_first_frame_is_there_soon_after_the_start(
     daemon: Daemon,
     record_property: Any,  # noqa: ANN401
@@ -665,12 +668,12 @@ def test_the_rate_says_how_often_reports_come(daemon: Daemon) -> None:
 
 
 def report_period_s(telemetry: Telemetry) -> float:
-    """Give the time between two reports of a session that records."""
+    """Give the usual time between two reports of a session that records."""
     wait_for(telemetry, METRICS, lambda m: _recorded(m) > 0)
     stamps = [
-        wait_for(telemetry, METRICS, lambda _: True)["t_mono_ns"] for _ in range(3)
+        wait_for(telemetry, METRICS, lambda _: True)["t_mono_ns"] for _ in range(6)
     ]
-    return float(stamps[2] - stamps[0]) / 2e9
+    return float(median(after - before for before, after in pairwise(stamps))) / 1e9
 
 
 def check_autostarted(daemon: Daemon) -> None:

@@ -1,13 +1,12 @@
 """How long a dead worker waits for its successor, and when there is none."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemp.daemon.restarts import CAP_S, FIRST_S, STABLE_S, TOO_MANY, Restarts
 
 CHANCE = st.floats(0, 1)
 EVEN = 0.5  # shifts nothing
-no_deadline = settings(deadline=None, database=None)
 
 
 def delays(restarts: Restarts, n: int, lived_s: float = 0.0) -> list[float]:
@@ -18,7 +17,6 @@ def test_the_delay_doubles_up_to_30_seconds() -> None:
     assert delays(Restarts(), 9) == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
-@no_deadline
 @given(st.lists(st.tuples(st.floats(0, 100), CHANCE), max_size=50))
 def test_a_delay_is_never_outside_its_bounds(lives: list[tuple[float, float]]) -> None:
     restarts = Restarts()
@@ -29,7 +27,6 @@ def test_a_delay_is_never_outside_its_bounds(lives: list[tuple[float, float]]) -
     assert restarts.total == len(lives)
 
 
-@no_deadline
 @given(CHANCE)
 def test_chance_shifts_a_delay_by_a_fifth_at_most(chance: float) -> None:
     delay = Restarts().failed(0.0, 0.0, chance)
@@ -51,7 +48,6 @@ def test_a_camera_that_fails_all_night_is_still_started_again() -> None:
     assert restarts.total == 3000
 
 
-@no_deadline
 @given(st.lists(st.floats(0, 300), min_size=1, max_size=12).map(sorted))
 def test_5_failures_within_a_minute_are_too_many(times: list[float]) -> None:
     restarts = Restarts()

@@ -12,14 +12,17 @@ from .test_recording import begin, check_agreement, listening, wait_for
 
 HANGING = """
 import signal
+import time
 
 from imagemp.daemon.sources.synthetic import SyntheticSource
 
 
 class Hanging(SyntheticSource):
-    '''Falls silent once, at its frame 50, deaf to everything.'''
+    '''Slow to begin; falls silent once, at its frame 50, deaf to everything.'''
 
     def grab(self, wake):
+        if self.grabbed == 0:
+            time.sleep(0.2)
         if self.grabbed == 50 and not self.first_seq:
             signal.pause()
         return super().grab(wake)

@@ -62,7 +62,8 @@ def refusal(kind: str, **settings: Any) -> str:  # noqa: ANN401
 
 
 def test_a_kind_that_is_unknown_is_told_the_known_ones() -> None:
-    assert "synthetic, file, opencv, package.module:Class" in refusal("webcam")
+    known = "synthetic, file, opencv, picamera2, stereo, package.module:Class"
+    assert known in refusal("webcam")
 
 
 def test_a_module_that_is_not_there_is_named() -> None:

@@ -1,6 +1,6 @@
 """Reports come at most once a period, and none while nothing changes."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemp.daemon.workers.cadence import Cadence
@@ -37,7 +37,6 @@ def test_a_change_soon_after_a_report_waits_for_its_period() -> None:
     assert cadence.take(100.25)
 
 
-@settings(deadline=None, database=None)
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), max_size=60))
 def test_no_change_is_lost_and_no_report_comes_early(
     events: list[tuple[float, bool]],

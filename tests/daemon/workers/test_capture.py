@@ -6,9 +6,10 @@ gives a frame when the test says so.
 
 import os
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -221,6 +222,21 @@ def test_who_waits_for_a_slot_hears_that_its_reader_is_gone(studio: Studio) -> N
     assert studio.ended().index == 6
 
 
+def test_who_waits_for_a_slot_hears_of_the_successor_who_has_them_all(
+    studio: Studio,
+) -> None:
+    camera = studio.begin(MAIN, ring={"slots": 2, "when_full": "wait"})
+    camera.give_frames(6)
+    camera.give(EndOfSource())
+    wait_for_the_last_slot(studio, 2)
+
+    studio.rig.kill("main")
+    studio.rig.revive("main")
+
+    assert seqs(studio.take(6)) == list(range(6))
+    assert studio.ended().index == 6
+
+
 def test_who_waits_for_a_slot_can_be_stopped(studio: Studio) -> None:
     camera = studio.begin(MAIN, ring={"slots": 2, "when_full": "wait"})
     camera.give_frames(5)
@@ -273,6 +289,59 @@ def test_what_is_queued_for_overflow_is_published_before_the_end(
     assert ended.index == totals.published == 40 - totals.dropped.total()
     assert len(studio.take(ended.index)) == ended.index
     assert totals.dropped.keys() <= {"overflow_slow"}
+
+
+def test_what_is_stored_while_the_camera_is_waited_for_is_published_at_once(
+    studio: Studio,
+) -> None:
+    camera = studio.begin(MAIN, ring=SPILLING)
+
+    with slow_spill(studio) as permits:
+        camera.give_frames(4)
+        until(lambda: studio.rig.keeper.totals().staged == 1)
+        permits.release()
+
+        assert seqs(studio.take(4)) == [0, 1, 2, 3]
+
+
+def test_the_end_waits_for_what_is_being_stored(studio: Studio) -> None:
+    camera = studio.begin(MAIN, ring=SPILLING)
+
+    with slow_spill(studio) as permits:
+        camera.give_frames(4)
+        camera.give(EndOfSource())
+        until(lambda: not studio.desk.worker.running)
+        for _ in range(2):  # once it answers again it has been through its loop
+            studio.rig.kill("main")
+            studio.rig.revive("main")
+            studio.desk.expect(Adopted)
+        assert studio.desk.all_of(Ended) == []
+        permits.release()
+
+        assert studio.ended().index == 4
+        assert seqs(studio.take(4)) == [0, 1, 2, 3]
+
+
+SPILLING = {"slots": 4, "overflow": "memory", "overflow_nbytes": 64 * 4096}
+
+
+@contextmanager
+def slow_spill(studio: Studio) -> Iterator[threading.Semaphore]:
+    """Have each frame stored only when the test permits it."""
+    writer = studio.desk.worker.output.writer
+    assert writer is not None
+    assert writer.spill is not None
+    store, permits = writer.spill._store, threading.Semaphore(0)
+
+    def later(slot: int, to: int) -> None:
+        permits.acquire()
+        store(slot, to)
+
+    writer.spill._store = later
+    try:
+        yield permits
+    finally:
+        permits.release(100)
 
 
 # -- the end

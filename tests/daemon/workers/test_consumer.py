@@ -221,7 +221,7 @@ def test_a_worker_with_frames_granted_never_waits_though_its_counter_is_read(
 CAUSES = st.sampled_from(["", "", "filtered", "disk_full"])
 
 
-@settings(deadline=None, database=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(CAUSES, st.booleans()), max_size=30), st.integers(0, 40))
 def test_what_is_handled_is_recorded_or_skipped_with_its_cause(
     frames: list[tuple[str, bool]], discard_at: int

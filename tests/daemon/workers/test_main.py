@@ -19,7 +19,7 @@ from .raw_client import RawClient, is_pinged
 
 def test_a_kind_of_worker_is_found_by_its_name() -> None:
     assert find("gateway") is Gateway
-    assert set(KINDS) == {"gateway", "capture", "encoder", "callback"}
+    assert set(KINDS) == {"gateway", "capture", "encoder", "callback", "recovery"}
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
