@@ -75,7 +75,7 @@ class Tables:
         except msgspec.ValidationError:
             wanted = expected(kind, found)
             raise ConfigError(key, f"must be {wanted}, is {show(found)}") from None
-        is_path = form == "path" or (form == "target" and value.startswith("~"))
+        is_path = form == "path" or (form == "target" and ".py:" in value)
         return self._path(value, key) if is_path else value
 
     def _part(self, kind: Kind) -> Part:

@@ -27,7 +27,7 @@ Size = Annotated[
 """A number of bytes that the configuration holds as text with a unit."""
 
 _PLAIN_NAME = "1 to 32 of a-z 0-9 _ -, the first a letter or a digit"
-_TARGET = r"\A(?:[A-Za-z_][\w.]*|[/~][^:\0]*\.py):[A-Za-z_]\w*\Z"
+_TARGET = r"\A(?:[A-Za-z_][\w.]*|[^:\0]+\.py):[A-Za-z_]\w*\Z"
 
 Name = Annotated[
     str, Meta(pattern=r"\A[a-z0-9][a-z0-9_-]{0,31}\Z", description=_PLAIN_NAME)

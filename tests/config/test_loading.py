@@ -79,6 +79,26 @@ def test_paths_start_at_the_folder_of_the_file_and_know_home(
     assert config.pipelines["b"].source.kind == "/home/ada/cam.py:Cam"
 
 
+def test_targets_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        '[pipelines.cam0]\nsource = { kind = "mine.py:Cam" }\n'
+        'schedule = { generator = "../plan.py:times" }\ncallbacks = [\n'
+        '{ name = "near", target = "./sub/mine.py:near" },\n'
+        '{ name = "far", target = "/lab/mine.py:far" },\n'
+        '{ name = "packed", target = "lab.mine:packed" }]\n'
+    )
+
+    pipeline = load(tmp_path / "c.toml").pipelines["cam0"]
+
+    assert pipeline.source.kind == f"{tmp_path}/mine.py:Cam"
+    assert pipeline.schedule.generator == f"{tmp_path}/../plan.py:times"
+    assert [c.target for c in pipeline.callbacks] == [
+        f"{tmp_path}/sub/mine.py:near",
+        "/lab/mine.py:far",
+        "lab.mine:packed",
+    ]
+
+
 def test_the_home_of_nobody_is_refused() -> None:
     assert refusal('[daemon]\ndata_dir = "~nobody-here/x"') == (
         "daemon.data_dir: no such home directory, is '~nobody-here/x'"
