@@ -202,8 +202,10 @@ def _inline(
     lines = {}
     for name, numbers in report.numbers.get("callbacks", {}).items():
         delivered, behind = numbers["delivered"], numbers.get("behind", 0)
+        filtered = numbers.get("filtered", 0)
         known = {
-            "callback_error": seen - delivered - behind,
+            "callback_error": seen - delivered - behind - filtered,
+            "filtered": filtered,
             "behind": behind + unseen - given_up,
             "undrained": given_up,
         }

@@ -132,24 +132,34 @@ def _ring(config: Config, pipeline: PipelineConfig) -> dict[str, Any]:
 def _rings(pipeline: PipelineConfig, apart: list[CallbackConfig]) -> list[RingPlan]:
     """One ring of the source, and one of what each callback returns."""
     fed_by = {encoder.name: feeder(pipeline, encoder) for encoder in pipeline.encoders}
-    recorders = {
-        ring: tuple(
-            ReaderPlan(name, "every", evictable=False)
-            for name, callback in fed_by.items()
-            if callback == ring
+    recorded = set(fed_by.values())
+    for callback in reversed(apart):  # who feeds another stands above it
+        if callback.name in recorded:
+            recorded.add(_input(callback))
+
+    def readers(ring: str) -> tuple[ReaderPlan, ...]:
+        encoders = [name for name, feeding in fed_by.items() if feeding == ring]
+        return (
+            *(ReaderPlan(name, "every", evictable=False) for name in encoders),
+            *(_place(c, recorded) for c in apart if _input(c) == ring),
         )
-        for ring in ("", *(c.name for c in apart))
-    }
-    callbacks = [
-        ReaderPlan(
-            c.name, c.policy, evictable=c.policy == "every" and not recorders[c.name]
-        )
-        for c in apart
-    ]
+
     return [
-        RingPlan(SOURCE, CAPTURE, (*recorders[""], *callbacks)),
-        *(RingPlan(f"callback:{c.name}", c.name, recorders[c.name]) for c in apart),
+        RingPlan(SOURCE, CAPTURE, readers("")),
+        *(RingPlan(f"callback:{c.name}", c.name, readers(c.name)) for c in apart),
     ]
+
+
+def _place(callback: CallbackConfig, recorded: set[str]) -> ReaderPlan:
+    """Give a callback's place; it gives way unless a recording is made of it."""
+    policy = callback.policy
+    evictable = policy == "every" and callback.name not in recorded
+    return ReaderPlan(callback.name, policy, evictable=evictable)
+
+
+def _input(callback: CallbackConfig) -> str:
+    """Name the callback whose frames it gets; "" for the source."""
+    return (callback.input or "").removeprefix("callback:")
 
 
 def feeder(pipeline: PipelineConfig, encoder: EncoderConfig) -> str:
@@ -182,7 +192,10 @@ def _callback(callback: CallbackConfig) -> dict[str, Any]:
         "name": callback.name,
         "target": callback.target,
         "policy": callback.policy,
+        "input": _input(callback),
         "buffer_length": callback.buffer_length,
+        "full_buffer": callback.full_buffer,
+        "budget_ms": callback.budget_ms or 0.0,
         "settings": dict(callback.settings),
     }
 

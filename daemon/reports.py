@@ -18,6 +18,7 @@ from .session import Session
 
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")  # millidegrees
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # of a Pi
+OF_A_CALLBACK = ("sent", "unsent", "errors", "over_budget", "took_ms")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -176,13 +177,13 @@ def machine() -> dict[str, Any]:
 
 
 def _callbacks(session: Session) -> dict[str, Any]:
-    """Say of each callback how many of its messages went out, and did not."""
+    """Say of each callback how its calls went, and its messages."""
     told = {}
     for name, report in session.facts.reports.items():
         inside = report.numbers.get("callbacks", {})
         for callback, numbers in (inside or {name: report.numbers}).items():
             if "sent" in numbers:
-                told[callback] = {k: numbers[k] for k in ("sent", "unsent")}
+                told[callback] = {k: numbers[k] for k in OF_A_CALLBACK}
     return told
 
 

@@ -10,9 +10,10 @@ a queue whose `put(body)` sends: `def blobs(buffer, queue): ...`.
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
-from .frames import AnyArray, Frame
+from .frames import AnyArray, Frame, FrameInfo
 from .spec import FrameSpec
 
 Result = Frame | AnyArray | Mapping[str, AnyArray] | None
@@ -36,6 +37,9 @@ class Callback:
 
     def set_up(self, settings: Mapping[str, Any]) -> None:
         """A session begins; `settings` is that table of the configuration."""
+
+    def before_frame(self, info: FrameInfo) -> bool | None:
+        """A frame is there, and not yet copied; False: it is not wanted."""
 
     def process(self, frame: Frame) -> Result:
         """Deal with a frame.
@@ -62,7 +66,10 @@ class FunctionCallback(Callback):
         self._outbox = Outbox(self.send, self.trigger)
 
     def process(self, frame: Frame) -> Result:
-        self._arrays.append(frame.image)
+        if (known := len(self._arrays)) < len(self.buffer):
+            self._arrays.extend(f.image for f in islice(self.buffer, known, None))
+        else:
+            self._arrays.append(frame.image)
         return self._function(self._arrays, self._outbox)
 
 

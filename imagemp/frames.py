@@ -78,8 +78,9 @@ class Frame(Mapping[str, AnyArray]):
         return self.planes.get("image", next(iter(self.planes.values())))
 
     def copy(self) -> "Frame":
-        """Give a frame with arrays of its own, writable."""
-        return Frame({name: a.copy() for name, a in self.planes.items()}, self.info)
+        """Give a frame with arrays and an info of its own, writable."""
+        info = msgspec.structs.replace(self.info, fields=dict(self.info.fields))
+        return Frame({name: a.copy() for name, a in self.planes.items()}, info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,9 @@ def fields_dtype(fields: tuple[Field, ...]) -> np.dtype[Any]:
     return np.dtype([(f.name, f.dtype, f.shape) for f in fields])
 
 
-def spec_of(planes: Mapping[str, AnyArray]) -> FrameSpec:
-    """Give the spec that these arrays have."""
-    return FrameSpec(
-        tuple(Plane(n, a.shape, plain_dtype(a.dtype)) for n, a in planes.items())
-    )
+def spec_of(
+    planes: Mapping[str, AnyArray], fields: tuple[Field, ...] = ()
+) -> FrameSpec:
+    """Give the spec that these arrays have, with fields of another."""
+    found = (Plane(n, a.shape, plain_dtype(a.dtype)) for n, a in planes.items())
+    return FrameSpec(tuple(found), fields)

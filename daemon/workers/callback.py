@@ -7,6 +7,8 @@ another, and gives up after too many. The recording does not notice.
 import logging
 import select
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import msgspec
@@ -61,6 +63,7 @@ class CallbackWorker(Consumer):
         if self.code is not None:
             self.code.close()
         self.code = UserCode(msgspec.convert(order.config, CallbackPlan))
+        self.code.go_on_from(order.counts.get("numbers", {}))
         self.code.voice, self.code.on_trigger = self._voice, self._trigger
         return ""
 
@@ -78,19 +81,24 @@ class CallbackWorker(Consumer):
         super().catch_up(index)
 
     def begin(self, spec: FrameSpec) -> None:
-        assert self.code is not None
-        self.code.open(spec)
+        with self._user_code() as code:
+            code.open(spec)
 
     def handle(self, frame: Frame) -> str:
-        assert self.code is not None
-        result = self.code.process(self.feed.copy(frame))
-        if result is not None and self._prepared is not None:
-            self._publish(result, frame.info)
+        with self._user_code() as code:
+            if not code.wants(frame.info):
+                return "filtered"
+        kept = self.feed.copy(frame)
+        with self._user_code() as code:
+            result = code.process(kept)
+            if result is not None and self._prepared is not None:
+                self._publish(result, frame.info)
         return ""
 
     def finish(self) -> None:
         if self.code is not None:
-            self.code.close()
+            with self._user_code() as code:
+                code.close()
         self._end_output()
         self.feed.clear()  # or the ring would stay until the next session
 
@@ -103,9 +111,7 @@ class CallbackWorker(Consumer):
             self.output.writer.publish_spilled()
 
     def numbers(self) -> dict[str, Any]:
-        if self.code is None:
-            return {}
-        return {"sent": self.code.sent, "unsent": self.code.unsent}
+        return {} if self.code is None else self.code.numbers()
 
     def broken(self, order: OpenSession, error: Exception) -> None:
         code = error.code if isinstance(error, ImagempError) else "E_CALLBACK"
@@ -128,7 +134,8 @@ class CallbackWorker(Consumer):
 
     def on_deliver(self, order: Deliver, _fds: list[int]) -> None:
         if self.code is not None and self.session:
-            self.code.message(order.body)
+            with self._user_code() as code:
+                code.message(order.body)
 
     def on_prepare(self, order: Prepare, _fds: list[int]) -> None:
         """Somebody reads what this callback returns: a ring is wanted."""
@@ -151,6 +158,17 @@ class CallbackWorker(Consumer):
         self.output.close()
         self._prepared = None
 
+    @contextmanager
+    def _user_code(self) -> Iterator[UserCode]:
+        """Tell what the user's code raises, before this process dies of it."""
+        assert self.code is not None
+        try:
+            yield self.code
+        except Exception as error:
+            self.tell(self.code.failed(error))
+            self.report()
+            raise
+
     def _trigger(self, note: str) -> None:
         assert self.code is not None
         self.tell(triggered(self.session, self.code.plan.name, note))
@@ -159,7 +177,8 @@ class CallbackWorker(Consumer):
 
     def _publish(self, result: Frame, info: FrameInfo) -> None:
         if self.output.writer is None:
-            self._make_ring(spec_of(result.planes))
+            fields = self.feed.spec.fields if self.feed.spec is not None else ()
+            self._make_ring(spec_of(result.planes, fields))
         writer = self.output.writer
         if writer is None:
             return
@@ -170,7 +189,7 @@ class CallbackWorker(Consumer):
         if slot < 0:
             writer.drop_for_want_of_a_slot()
             return
-        target = new_frame(writer, slot, _stamped(info, seq))
+        target = new_frame(writer, slot, _stamped(info, result, seq))
         self._fill(target, result)
         writer.commit(slot, target.info)
 
@@ -207,11 +226,10 @@ class CallbackWorker(Consumer):
         self.tell(Ended(order.session, order.epoch, index, "stopped"))
 
 
-def _stamped(info: FrameInfo, seq: int) -> FrameInfo:
-    """Give the times of the frame it was made from, under the output's own seq."""
-    return FrameInfo(
-        seq=seq,
-        t_sensor_ns=info.t_sensor_ns,
-        t_arrival_ns=info.t_arrival_ns,
-        t_unix_ns=info.t_unix_ns,
-    )
+def _stamped(info: FrameInfo, result: Frame, seq: int) -> FrameInfo:
+    """Give what is known of the frame it was made from, under the output's own seq.
+
+    The fields are those of the result: the user's code may have changed them.
+    """
+    fields = result.info.fields
+    return msgspec.structs.replace(info, seq=seq, missed_before=0, fields=fields)

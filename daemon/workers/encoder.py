@@ -12,7 +12,7 @@ import msgspec
 
 from imagemp.counts import EncoderCounts
 from imagemp.errors import ConfigError, DiskError, FrameShapeError
-from imagemp.frames import Frame, spec_of
+from imagemp.frames import Frame
 from imagemp.link import Link
 from imagemp.recording.disk import cause_of
 from imagemp.recording.writer import Recording
@@ -256,7 +256,7 @@ class Encoder(Consumer):
         """Have a frame recorded: "" if it is, None if it is in flight, else why not."""
         try:
             if self.recorder.recording is None:
-                self._start_recording(spec_of(frame.planes))
+                self._start_recording(self.inline.spec_of(frame))
             return self.recorder.submit(frame)
         except ConfigError as error:
             return self._refuse(error)

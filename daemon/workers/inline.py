@@ -8,17 +8,19 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from imagemp.frames import Frame
-from imagemp.spec import FrameSpec
+import msgspec
+
+from imagemp.frames import Frame, spec_of
+from imagemp.spec import Field, FrameSpec
 
 from .orders import Event, Told
 from .user_code import CallbackPlan, UserCode, triggered, voice_of
 
 log = logging.getLogger(__name__)
 TOO_MANY = 5
-MAX_SAID = 500  # characters of an error that are told: a packet has an end
+Given = TypeVar("Given")
 
 
 class InlineCallbacks:
@@ -32,10 +34,12 @@ class InlineCallbacks:
     def __init__(self, tell: Callable[[Told], bool]) -> None:
         self._tell = tell
         self.input, self.seen = "", 0
+        self._fields: tuple[Field, ...] = ()
         self._codes: dict[str, UserCode] = {}
         self._delivered: dict[str, int] = {}
-        self._errors: dict[str, int] = {}
         self._behind: dict[str, int] = {}
+        self._filtered: dict[str, int] = {}
+        self._needed: set[str] = set()  # what these return is recorded, or made so
         self._voices: dict[str, socket.socket] = {}
 
     def load(
@@ -49,16 +53,18 @@ class InlineCallbacks:
         self.close()
         self.input, self.seen, self._codes = recorded, 0, {}
         self._delivered = {plan.name: 0 for plan in plans}
-        self._errors = {plan.name: 0 for plan in plans}
         self._behind = {plan.name: 0 for plan in plans}
+        self._filtered = {plan.name: 0 for plan in plans}
         for plan in plans:
             self._codes[plan.name] = UserCode(plan)
+        self._needed = self._chain(recorded)
         for name, code in self._codes.items():
             code.voice = self._voices.get(name)
             code.on_trigger = partial(self._trigger, session, name)
 
     def open(self, spec: FrameSpec) -> None:
         """The frames look like this."""
+        self._fields = spec.fields
         for name in self._codes:
             self._guard(name, lambda code: code.open(spec))
 
@@ -77,6 +83,8 @@ class InlineCallbacks:
             missing = seen - line.get("delivered", 0)
             self._delivered[name] = handled - missing
             self._behind[name] = line.get("behind", 0)
+            self._filtered[name] = line.get("filtered", 0)
+            self._codes[name].go_on_from(line)
 
     def process(self, frame: Frame, *, is_newest: bool = True) -> tuple[Frame, str]:
         """Run all; give the frame to record, or why there is none.
@@ -85,25 +93,32 @@ class InlineCallbacks:
         they return is recorded.
         """
         self.seen += 1
-        recorded, cause = frame, ""
-        for name, waiting in self._codes.items():
-            if not is_newest and waiting.plan.policy == "latest" and name != self.input:
+        made: dict[str, Frame | None] = {"": frame}
+        causes = {"": ""}
+        for name, code in self._codes.items():
+            given = made.get(code.plan.input)
+            may_miss = code.plan.policy == "latest" and name not in self._needed
+            if may_miss and not is_newest:
                 self._behind[name] += 1
-                continue
-            result, ok = self._guard(name, lambda code: code.process(frame.copy()))
-            self._delivered[name] += ok
-            if name != self.input:
-                continue
-            if result is None:
-                cause = "filtered" if ok else "callback_error"
+            elif given is None:
+                self._filtered[name] += 1
+                causes[name] = causes.get(code.plan.input, "filtered")
             else:
-                result.info = frame.info
-                recorded = result
-        return recorded, cause
+                made[name], causes[name] = self._run(name, given)
+        result = made.get(self.input)
+        if result is None:
+            return frame, causes.get(self.input, "filtered")
+        fields = result.info.fields  # the user's code may have changed them
+        result.info = msgspec.structs.replace(frame.info, fields=fields)
+        return result, ""
+
+    def spec_of(self, result: Frame) -> FrameSpec:
+        """Say what the frames to record look like: they keep the source's fields."""
+        return spec_of(result.planes, self._fields)
 
     def refuse(self, error: Exception) -> str:
         """What `input` returned cannot be recorded; give the cause."""
-        self._count_error(self.input, error)
+        self._count_error(self._codes[self.input], error)
         return "callback_error"
 
     def message(self, name: str, body: Any) -> None:  # noqa: ANN401 - the user's own
@@ -120,14 +135,13 @@ class InlineCallbacks:
             self._codes[name].voice = self._voices[name]
 
     def numbers(self) -> dict[str, Any]:
-        """Per callback: frames delivered, errors, messages sent and unsent."""
+        """Per callback: frames delivered and not, and what it tells of its calls."""
         return {
             name: {
                 "delivered": self._delivered[name],
-                "errors": self._errors[name],
                 "behind": self._behind[name],
-                "sent": code.sent,
-                "unsent": code.unsent,
+                "filtered": self._filtered[name],
+                **code.numbers(),
             }
             for name, code in self._codes.items()
         }
@@ -140,22 +154,41 @@ class InlineCallbacks:
     def _trigger(self, session: str, name: str, note: str) -> None:
         self._tell(triggered(session, name, note))
 
+    def _chain(self, name: str) -> set[str]:
+        """Give a callback and all those before it whose frames it gets."""
+        chain = set[str]()
+        while name in self._codes:
+            chain.add(name)
+            name = self._codes[name].plan.input
+        return chain
+
+    def _run(self, name: str, given: Frame) -> tuple[Frame | None, str]:
+        """Show a frame to a callback; give what it made of it, or why nothing."""
+        wanted, ok = self._guard(name, lambda code: code.wants(given.info))
+        if ok and not wanted:
+            self._filtered[name] += 1
+            return None, "filtered"
+        result: Frame | None = None
+        if ok:
+            result, ok = self._guard(name, lambda code: code.process(given.copy()))
+        self._delivered[name] += ok
+        return result, "filtered" if ok else "callback_error"
+
     def _guard(
-        self, name: str, call: Callable[[UserCode], Frame | None]
-    ) -> tuple[Frame | None, bool]:
+        self, name: str, call: Callable[[UserCode], Given]
+    ) -> tuple[Given | None, bool]:
         """Run the user's code; whatever it raises is told, never passed on."""
-        if self._errors[name] >= TOO_MANY:
+        code = self._codes[name]
+        if code.errors >= TOO_MANY:
             return None, False
         try:
-            return call(self._codes[name]), True
+            return call(code), True
         except Exception as error:
-            log.exception("callback %s: error %d", name, self._errors[name] + 1)
-            self._count_error(name, error)
+            log.exception("callback %s: error %d", name, code.errors + 1)
+            self._count_error(code, error)
             return None, False
 
-    def _count_error(self, name: str, error: Exception) -> None:
-        self._errors[name] += 1
-        said = f"{type(error).__name__}: {error}"[:MAX_SAID]
-        self._tell(Event("callback_error", {"callback": name, "message": said}))
-        if self._errors[name] == TOO_MANY:
-            self._tell(Event("callback_off", {"callback": name}))
+    def _count_error(self, code: UserCode, error: Exception) -> None:
+        self._tell(code.failed(error))
+        if code.errors == TOO_MANY:
+            self._tell(Event("callback_off", {"callback": code.plan.name}))

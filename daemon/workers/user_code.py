@@ -3,32 +3,50 @@
 import json
 import socket
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import dropwhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
+from imagemp import callback
 from imagemp.callback import Callback, FunctionCallback, Result
 from imagemp.errors import CallbackError
-from imagemp.frames import Frame
+from imagemp.frames import Frame, FrameInfo
 from imagemp.link import MAX_PACKET
 from imagemp.load import load_object
 from imagemp.spec import FrameSpec
 
-from .orders import Triggered
+from .consumer import percentiles
+from .orders import Event, Triggered
 
 MAX_NOTE = 200  # characters: it stands in an event
+MAX_SAID = 500  # characters of an error that are told: a packet has an end
+TIMES = 512  # how many calls the percentiles are taken of
+COUNTERS = ("errors", "sent", "unsent", "over_budget")
+OURS = Path(__file__).parent
 
 
 class CallbackPlan(Struct, frozen=True):
-    """A callback as the configuration describes it."""
+    """A callback as the configuration describes it.
+
+    Attributes:
+        input: Whose returned frames it gets, if both are inline.
+        full_buffer: It is not called before its buffer is full.
+        budget_ms: What a call may take without being counted; 0: anything.
+    """
 
     name: str
     target: str
     policy: str = "every"
+    input: str = ""
     buffer_length: int = 1
+    full_buffer: bool = False
+    budget_ms: float = 0.0
     settings: dict[str, Any] = {}
 
 
@@ -41,11 +59,15 @@ class UserCode:
         on_trigger: Called when it triggers, with what it says about it.
         sent: Messages that went out.
         unsent: Messages nobody took: no reader, or it was too slow.
+        errors: How often the user's code raised.
+        over_budget: Calls of `process` that took longer than they may.
+        took_ns: By the last of these calls.
     """
 
     def __init__(self, plan: CallbackPlan) -> None:
         self.plan = plan
-        self.sent = self.unsent = 0
+        self.sent = self.unsent = self.errors = self.over_budget = 0
+        self.took_ns: deque[int] = deque(maxlen=TIMES)
         self.voice: socket.socket | None = None
         self.on_trigger: Callable[[str], None] = lambda _note: None
         self._callback = self._load()
@@ -58,6 +80,10 @@ class UserCode:
         self._callback.set_up(self.plan.settings)
         self._is_set_up = True
 
+    def wants(self, info: FrameInfo) -> bool:
+        """Whether the callback wants this frame, which nobody has copied yet."""
+        return self._callback.before_frame(info) is not False
+
     def process(self, kept: Frame) -> Frame | None:
         """Hand a frame of its own to the callback; give what it returned.
 
@@ -65,8 +91,35 @@ class UserCode:
             CallbackError: It returned something that is no frame. What the
                 user's code raises comes through as it is.
         """
-        self._callback.buffer.append(kept)
-        return self._as_frame(self._callback.process(kept), kept)
+        buffer = self._callback.buffer
+        buffer.append(kept)
+        if self.plan.full_buffer and len(buffer) < self.plan.buffer_length:
+            return None
+        began = time.perf_counter_ns()
+        try:
+            result = self._callback.process(kept)
+        finally:
+            self._took(time.perf_counter_ns() - began)
+        return self._as_frame(result, kept)
+
+    def numbers(self) -> dict[str, Any]:
+        """Tell the counters, and how long the calls of `process` take."""
+        return {name: getattr(self, name) for name in COUNTERS} | {
+            "took_ms": percentiles(self.took_ns)
+        }
+
+    def go_on_from(self, numbers: Mapping[str, Any]) -> None:
+        """Count on where a process before this one was, by its last report."""
+        for name in COUNTERS:
+            setattr(self, name, numbers.get(name, 0))
+
+    def failed(self, error: Exception) -> Event:
+        """Count an error of the user's code; give the event that tells of it."""
+        self.errors += 1
+        said = f"{type(error).__name__}: {error}"[:MAX_SAID]
+        place = place_of(error)
+        details = {"callback": self.plan.name, "message": said, "place": place}
+        return Event("callback_error", details)
 
     def message(self, body: Any) -> None:  # noqa: ANN401 - the user's own
         """Hand over what `imagectl send` brought, unless the session is over."""
@@ -83,16 +136,21 @@ class UserCode:
     def _load(self) -> Callback:
         found = load_object(self.plan.target)
         if isinstance(found, type) and issubclass(found, Callback):
-            callback = found()
+            made = found()
         elif callable(found) and not isinstance(found, type):
-            callback = FunctionCallback(found)
+            made = FunctionCallback(found)
         else:
             raise CallbackError(
                 f"callback {self.plan.name}: {self.plan.target} is neither a "
                 "subclass of imagemp.Callback nor a function"
             )
-        callback.send, callback.trigger = self._send, self._trigger
-        return callback
+        made.send, made.trigger = self._send, self._trigger
+        return made
+
+    def _took(self, passed_ns: int) -> None:
+        self.took_ns.append(passed_ns)
+        budget_ms = self.plan.budget_ms
+        self.over_budget += bool(budget_ms and passed_ns > budget_ms * 1e6)
 
     def _trigger(self, note: str = "") -> None:
         self.on_trigger(str(note)[:MAX_NOTE])
@@ -135,6 +193,22 @@ def triggered(session: str, callback: str, note: str) -> Triggered:
     """Say that a callback triggers now."""
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     return Triggered(session, callback, now_ns, note)
+
+
+def place_of(error: Exception) -> str:
+    """Give the deepest line of the user's own file that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    called = dropwhile(lambda f: not is_ours(f.filename), frames)
+    users = [f for f in called if not is_ours(f.filename)]
+    if not users:
+        return ""
+    own = next(f for f in reversed(users) if f.filename == users[0].filename)
+    return f"{own.filename}, line {own.lineno}"
+
+
+def is_ours(file: str) -> bool:
+    """Tell the lines that call the user's code from those of it."""
+    return Path(file).parent == OURS or file == callback.__file__
 
 
 def voice_of(fd: int) -> socket.socket:

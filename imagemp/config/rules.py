@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from ..errors import ConfigError
 from ..spec import is_picture
-from .sections import Config, PipelineConfig, ScheduleConfig
+from .sections import CallbackConfig, Config, PipelineConfig, ScheduleConfig
 from .sources import OpencvSource, PiSource, SourceConfig, StereoSource, SyntheticSource
 from .values import format_size
 from .video import misplaced
@@ -84,6 +84,12 @@ def check_callbacks(pipeline: PipelineConfig, key: str) -> None:
     for place, encoder in enumerate(pipeline.encoders):
         full = f"{encoder_key(pipeline, key, place)}.input"
         _check_input(pipeline, encoder.input, full, is_first=place == 0)
+    before: dict[str, bool] = {}
+    for callback in pipeline.callbacks:
+        if callback.input:
+            full = f"{key}.callbacks.{callback.name}.input"
+            _check_chained(callback, before, full)
+        before[callback.name] = callback.inline
 
 
 def check_compression(pipeline: PipelineConfig, key: str) -> None:
@@ -179,6 +185,28 @@ def _check_input(
         raise ConfigError(key, problem)
     if inline[name] and not is_first:
         problem = "inline callbacks run in the first encoder, and feed no other"
+        raise ConfigError(key, f"{problem}; is {wanted!r}")
+
+
+def _check_chained(callback: CallbackConfig, before: dict[str, bool], key: str) -> None:
+    """Refuse an input that is not there yet, or has no way here.
+
+    Args:
+        callback: Has an input.
+        before: Whether each callback of the table above it is inline.
+        key: What is wrong then.
+    """
+    wanted = str(callback.input)
+    name = wanted.removeprefix("callback:")
+    if name not in before:
+        known = ", ".join(before) or "none"
+        problem = f"must name a callback above it ({known}), is {wanted!r}"
+        raise ConfigError(key, problem)
+    if before[name] != callback.inline:
+        if callback.inline:
+            problem = "inline callbacks get what their encoder gets: set its input"
+        else:
+            problem = "must not be inline: what an inline one returns is in no ring"
         raise ConfigError(key, f"{problem}; is {wanted!r}")
 
 

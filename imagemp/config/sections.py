@@ -134,6 +134,8 @@ class CallbackConfig(Section, frozen=True, kw_only=True):
     """The user's Python.
 
     Attributes:
+        input: "callback:NAME", or None: the ring of the source.
+        budget_ms: None: a call may take any time.
         settings: Handed to `set_up`.
     """
 
@@ -141,7 +143,10 @@ class CallbackConfig(Section, frozen=True, kw_only=True):
     target: Target
     policy: Literal["every", "latest"] = "latest"
     inline: bool = False
+    input: Input | None = None
     buffer_length: Annotated[int, Meta(ge=1, le=10_000)] = 5
+    full_buffer: bool = False
+    budget_ms: Annotated[float, Meta(gt=0, le=3_600_000)] | None = None
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

@@ -42,6 +42,27 @@ TOGETHER = [
         "encoder.input: must name a callback of this pipeline (none), is 'callback:x'",
     ),
     (
+        "callbacks = [{name='m', target='a:B', input='callback:n'}, "
+        "{name='n', target='a:C'}]",
+        "callbacks.m.input: must name a callback above it (none), is 'callback:n'",
+    ),
+    (
+        "callbacks = [{name='m', target='a:B', input='callback:m'}]",
+        "callbacks.m.input: must name a callback above it (none), is 'callback:m'",
+    ),
+    (
+        "encoder = {}\ncallbacks = [{name='m', target='a:B', inline=true}, "
+        "{name='n', target='a:C', input='callback:m'}]",
+        "callbacks.n.input: must not be inline: what an inline one returns is in no "
+        "ring; is 'callback:m'",
+    ),
+    (
+        "encoder = {}\ncallbacks = [{name='m', target='a:B'}, "
+        "{name='n', target='a:C', input='callback:m', inline=true}]",
+        "callbacks.n.input: inline callbacks get what their encoder gets: set its "
+        "input; is 'callback:m'",
+    ),
+    (
         "callbacks = [{name='m', target='a:B'}, {name='m', target='a:C'}]",
         "callbacks.m.name: must be unique, is 2 times there",
     ),

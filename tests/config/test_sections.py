@@ -101,6 +101,8 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
         policy = "every"
         inline = true
         buffer_length = 9
+        full_buffer = true
+        budget_ms = 12
         settings = { deep = { x = 1 } }
         """
     )
@@ -157,7 +159,10 @@ def test_every_key_has_its_effect_on_what_is_loaded() -> None:
             "target": "/lab/motion.py:Motion",
             "policy": "every",
             "inline": True,
+            "input": None,
             "buffer_length": 9,
+            "full_buffer": True,
+            "budget_ms": 12.0,
             "settings": {"deep": {"x": 1}},
         }
     ]

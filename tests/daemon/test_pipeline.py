@@ -80,6 +80,41 @@ def test_the_callback_that_feeds_the_encoder_is_never_evicted() -> None:
     assert plan.workers[1].config["input"] == ""
 
 
+def test_a_callback_reads_the_ring_of_the_one_that_feeds_it() -> None:
+    plan = planned(
+        ENCODER
+        + callback("blur", 'policy = "every"')
+        + callback("peak", 'policy = "every"\ninput = "callback:blur"')
+        + callback("show", 'input = "callback:blur"')
+    )
+
+    assert readers(plan) == {
+        SOURCE: ["main", "(blur)"],
+        "callback:blur": ["(peak)", "show"],
+        "callback:peak": [],
+        "callback:show": [],
+    }
+
+
+def test_nobody_in_a_chain_that_ends_in_a_recording_is_evicted() -> None:
+    every = 'policy = "every"\n'
+    plan = planned(
+        'encoder = { input = "callback:third" }'
+        + callback("first", every)
+        + callback("second", every + 'input = "callback:first"')
+        + callback("aside", every + 'input = "callback:first"')
+        + callback("third", every + 'input = "callback:second"')
+    )
+
+    assert readers(plan) == {
+        SOURCE: ["first"],
+        "callback:first": ["second", "(aside)"],
+        "callback:second": ["third"],
+        "callback:aside": [],
+        "callback:third": ["main"],
+    }
+
+
 def test_an_inline_callback_runs_in_the_encoder_and_has_no_ring() -> None:
     plan = planned(ENCODER + callback("motion", "inline = true"))
 

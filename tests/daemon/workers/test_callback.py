@@ -10,6 +10,7 @@ from imagemp.daemon.workers.callback import CallbackWorker
 from imagemp.daemon.workers.orders import (
     Drained,
     Ended,
+    Event,
     Failed,
     LetGo,
     Opened,
@@ -32,6 +33,14 @@ class Look(Callback):
         Look.starts += 1
     def process(self, frame):
         pass
+
+class Odd(Callback):
+    def before_frame(self, info):
+        return info.seq % 2 == 1
+
+class Broken(Callback):
+    def process(self, frame):
+        raise ValueError("no blob")
 
 class Negative(Callback):
     def process(self, frame):
@@ -93,6 +102,32 @@ def test_frames_are_delivered_and_counted(place: Place) -> None:
     report = place.desk.all_of(Report)[-1]
     assert (report.handled, report.recorded) == (3, 3)
     assert place.desk.all_of(Drained)
+
+
+def test_a_frame_that_is_not_wanted_is_filtered(place: Place) -> None:
+    place.open("Odd", "main")
+    place.source.publish(5)
+    place.source.end()
+
+    place.desk.worker.step()
+
+    report = place.desk.all_of(Report)[-1]
+    assert (report.recorded, report.skipped) == (2, {"filtered": 3})
+
+
+def test_what_the_users_code_raises_is_told_and_counted_and_ends_the_process(
+    place: Place,
+) -> None:
+    place.open("Broken", "main")
+    place.source.publish(2)
+
+    with pytest.raises(ValueError, match="no blob"):
+        place.desk.worker.step()
+
+    (event,) = place.desk.all_of(Event)
+    assert event.name == "callback_error"
+    assert event.details["message"] == "ValueError: no blob"
+    assert place.desk.all_of(Report)[-1].numbers["errors"] == 1
 
 
 def test_a_callback_that_cannot_be_loaded_says_why(place: Place) -> None:

@@ -32,6 +32,13 @@ class Even(Callback):
     def process(self, frame):
         return None if frame.info.seq % 2 else frame.image
 
+class Odd(Callback):
+    def before_frame(self, info):
+        return info.seq % 2 == 1
+    def process(self, frame):
+        frame.info.fields["seen"] = frame.info.seq
+        return frame
+
 class Broken(Callback):
     calls = 0
     def process(self, frame):
@@ -149,6 +156,71 @@ def test_who_wants_the_newest_lets_the_others_go_unless_it_is_recorded(
 
     numbers = inline.numbers()["Negative"]
     assert (numbers["delivered"], numbers["behind"]) == (delivered, 3 - delivered)
+
+
+def test_a_frame_that_the_input_does_not_want_is_filtered_and_not_delivered(
+    begin: Begin,
+) -> None:
+    inline = begin("Odd", recorded="Odd")
+
+    causes = [inline.process(frame(seq))[1] for seq in range(4)]
+
+    numbers = inline.numbers()["Odd"]
+    assert causes == ["filtered", "", "filtered", ""]
+    assert (numbers["delivered"], numbers["filtered"]) == (2, 2)
+
+
+def test_fields_that_the_input_has_changed_are_recorded_so(begin: Begin) -> None:
+    given = frame(3)
+
+    recorded, _ = begin("Odd", recorded="Odd").process(given)
+
+    assert recorded.info.fields == {"seen": 3}
+    assert given.info.fields == {}
+
+
+def test_a_callback_gets_what_the_one_before_returns(
+    begin: Begin, tmp_path: Path
+) -> None:
+    inline = begin()
+    inline.load(
+        [
+            CallbackPlan("even", f"{tmp_path}/user.py:Even"),
+            CallbackPlan("negative", f"{tmp_path}/user.py:Negative", input="even"),
+            CallbackPlan("again", f"{tmp_path}/user.py:Negative", input="negative"),
+        ],
+        "negative",
+    )
+    inline.open(FrameSpec.image((2,)))
+
+    found = [inline.process(frame(seq)) for seq in range(4)]
+
+    assert [cause for _, cause in found] == ["", "filtered", "", "filtered"]
+    assert [result.image[0] for result, _ in found] == [246, 9, 246, 9]
+    counted = {n: (c["delivered"], c["filtered"]) for n, c in inline.numbers().items()}
+    assert counted == {"even": (4, 0), "negative": (2, 2), "again": (2, 2)}
+
+
+def test_in_a_chain_that_is_recorded_nobody_lets_a_frame_go(
+    begin: Begin, tmp_path: Path
+) -> None:
+    inline = begin()
+    target = f"{tmp_path}/user.py:Negative"
+    inline.load(
+        [
+            CallbackPlan("a", target, policy="latest"),
+            CallbackPlan("b", target, policy="latest", input="a"),
+            CallbackPlan("c", target, policy="latest", input="b"),
+        ],
+        "b",
+    )
+    inline.open(FrameSpec.image((2,)))
+
+    causes = [inline.process(frame(), is_newest=False)[1] for _ in range(3)]
+
+    behind = {name: line["behind"] for name, line in inline.numbers().items()}
+    assert causes == ["", "", ""]
+    assert behind == {"a": 0, "b": 0, "c": 3}
 
 
 # -- errors

@@ -19,6 +19,7 @@ from imagemp.spec import FrameSpec
 
 SPEC = FrameSpec.image((2, 2))
 CODE = """
+import time
 import numpy as np
 from imagemp.callback import Callback
 
@@ -35,6 +36,14 @@ class Recorder(Callback):
 
     def tear_down(self):
         self.torn_down += 1
+
+class Odd(Callback):
+    def before_frame(self, info):
+        return info.seq % 2 == 1
+
+class Slow(Callback):
+    def process(self, frame):
+        time.sleep(self.buffer[-1].info.seq / 1000)
 
 class Broken(Callback):
     def process(self, frame):
@@ -67,10 +76,21 @@ def load(tmp_path: Path) -> Iterator[Load]:
     (tmp_path / "user.py").write_text(CODE)
     voices = []
 
-    def begin(name: str, *, buffer_length: int = 1, **settings: Any) -> UserCode:  # noqa: ANN401
-        target = f"{tmp_path}/user.py:{name}"
+    def begin(
+        name: str,
+        *,
+        buffer_length: int = 1,
+        full_buffer: bool = False,
+        budget_ms: float = 0.0,
+        **settings: Any,  # noqa: ANN401
+    ) -> UserCode:
         plan = CallbackPlan(
-            "motion", target, buffer_length=buffer_length, settings=settings
+            "motion",
+            f"{tmp_path}/user.py:{name}",
+            buffer_length=buffer_length,
+            full_buffer=full_buffer,
+            budget_ms=budget_ms,
+            settings=settings,
         )
         code = UserCode(plan)
         here, there = pair()
@@ -144,6 +164,57 @@ def test_a_class_gets_each_frame_and_the_last_ones_before_it(load: Load) -> None
 def test_what_it_raises_comes_through_as_it_is(load: Load) -> None:
     with pytest.raises(KeyError, match="x"):
         load("Broken").process(frame())
+
+
+def test_an_error_is_told_with_the_line_of_the_users_file(load: Load) -> None:
+    code = load("Broken")
+    with pytest.raises(KeyError) as raised:
+        code.process(frame())
+
+    told = code.failed(raised.value)
+
+    line = 1 + CODE.splitlines().index('        raise KeyError("x")')
+    assert told.name == "callback_error"
+    assert told.details["message"] == "KeyError: 'x'"
+    assert told.details["place"].endswith(f"/user.py, line {line}")
+    assert code.numbers()["errors"] == 1
+
+
+def test_a_frame_that_is_not_wanted_can_be_told_by_its_info(load: Load) -> None:
+    odd, any_ = load("Odd"), load("Recorder")
+
+    assert [odd.wants(FrameInfo(seq=n)) for n in range(4)] == [False, True] * 2
+    assert all(any_.wants(FrameInfo(seq=n)) for n in range(4))
+
+
+def test_it_is_first_called_when_the_buffer_is_full_if_asked(load: Load) -> None:
+    code = load("plain", buffer_length=3, full_buffer=True)
+
+    for n in range(5):
+        code.process(frame(n))
+
+    assert user(code)._function.__globals__["seen"] == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
+
+
+def test_calls_that_take_longer_than_they_may_are_counted(load: Load) -> None:
+    code, free = load("Slow", budget_ms=15), load("Slow")
+
+    for n in (0, 30, 0, 40):
+        code.process(frame(n))
+        free.process(frame(n))
+
+    assert (code.over_budget, free.over_budget) == (2, 0)
+    assert code.numbers()["took_ms"]["p99"] >= 40
+
+
+def test_a_successor_counts_on(load: Load) -> None:
+    before, after = load("plain"), load("plain")
+    before.process(frame())
+
+    after.go_on_from(before.numbers())
+    after.process(frame())
+
+    assert after.numbers()["sent"] == 4
 
 
 def test_messages_reach_it_as_long_as_the_session_is_on(load: Load) -> None:

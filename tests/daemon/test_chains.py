@@ -1,0 +1,120 @@
+"""Callbacks that get what others return, in a real daemon, to the last account."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagemp.daemon.sources.seqmark import read_seq
+from imagemp.recording.reading import frames, read_pixels
+from tests.running import Daemon, running
+
+FRAMES = 40
+CODE = """
+from pathlib import Path
+
+FAILED = Path(__file__).with_name("failed")
+
+def negative(buffer, queue):
+    return 255 - buffer[-1]
+
+def third(buffer, queue):
+    third.seen = getattr(third, "seen", 0) + 1
+    return buffer[-1] if third.seen % 3 == 1 else None
+
+def fail(buffer, queue):
+    fail.seen = getattr(fail, "seen", 0) + 1
+    if fail.seen == 5 and not FAILED.exists():
+        FAILED.touch()
+        raise ValueError("the fifth")
+    return buffer[-1]
+"""
+CONFIG = """
+[pipelines.cam0.source]
+kind = "synthetic"
+width = 96
+height = 64
+fps = 0
+[pipelines.cam0.ring]
+overflow = "none"
+when_full = "wait"
+[pipelines.cam0.encoder]
+input = "callback:last"
+keep_free = "0"
+"""
+LINK = """
+[[pipelines.cam0.callbacks]]
+name = "{name}"
+target = "mine.py:{function}"
+policy = "every"
+inline = {inline}
+"""
+FED = 'input = "callback:{}"\n'
+
+
+def chain(*functions: str, inline: bool) -> str:
+    """Give the configuration of callbacks, each fed by the one before."""
+    names = [*(f"c{n}" for n in range(len(functions) - 1)), "last"]
+    text, before = CONFIG, ""
+    for name, function in zip(names, functions, strict=True):
+        word = str(inline).lower()
+        text += LINK.format(name=name, function=function, inline=word)
+        text += FED.format(before) if before else ""
+        before = name
+    return text
+
+
+def recorded(daemon: Daemon) -> tuple[list[int], Any]:
+    """Record; give the seqs in the pixels of each page, and the counts."""
+    told = daemon.call("session.start", frames=FRAMES, wait="done")
+    (session,) = told["sessions"]
+    assert session["state"] == "complete"
+    pages = (read_pixels(path, page[0]) for path, page in frames(daemon.session()))
+    return [read_seq(page) for page in pages], session["counts"]
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_goes_through_a_chain_is_recorded_whole(
+    tmp_path: Path, *, inline: bool
+) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+
+    with running(tmp_path, chain("negative", "negative", inline=inline)) as daemon:
+        seqs, counts = recorded(daemon)
+
+    assert seqs == list(range(FRAMES))
+    assert [c["delivered"] for c in counts["callbacks"].values()] == [FRAMES] * 2
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_one_lets_go_never_reaches_the_next(
+    tmp_path: Path, *, inline: bool
+) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+
+    with running(tmp_path, chain("third", "negative", inline=inline)) as daemon:
+        told = daemon.call("session.start", frames=FRAMES, wait="done")
+        counts = told["sessions"][0]["counts"]
+
+    kept = -(-FRAMES // 3)
+    callbacks = counts["callbacks"]
+    assert callbacks["c0"]["delivered"] == FRAMES
+    assert callbacks["last"]["delivered"] == kept
+    assert counts["encoders"]["main"]["recorded"] == kept
+
+
+def test_a_chain_goes_on_when_a_process_in_it_dies(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+    links = ("negative", "fail", "negative")
+
+    with running(tmp_path, chain(*links, inline=False)) as daemon:
+        seqs, counts = recorded(daemon)
+        log = daemon.log.read_text()
+        events = daemon.manifest().events
+
+    (error,) = [event for event in events if event["name"] == "callback_error"]
+    assert error["message"] == "ValueError: the fifth"
+    assert error["place"].endswith("mine.py, line 17")
+    assert 'raise ValueError("the fifth")' in log
+    assert seqs == list(range(FRAMES))
+    assert counts["callbacks"]["last"]["delivered"] == FRAMES
