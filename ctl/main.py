@@ -29,6 +29,7 @@ VERBS = {
     "trigger": ("sessions", "Trigger"),
     "record": ("record", "Record"),
     "send": ("callbacks", "Send"),
+    "callback": ("trying", "Callback", "CallbackCheck"),
     "top": ("top", "Top"),
     "events": ("events", "Events"),
     "recordings": (
@@ -43,6 +44,7 @@ VERBS = {
     "version": ("service", "Version"),
 }
 FAMILIES = {
+    "callback": "Try a callback of yours on computed frames.",
     "recordings": "Look at, check, repair and export what sessions left on disk.",
     "workers": "Look at the daemon's processes, or restart one.",
     "config": "Show the configuration, or check one.",
@@ -100,7 +102,7 @@ def parser(words: Collection[str]) -> Parser:
             continue
         family = _add(commands, word, FAMILIES[word], verb)
         inner = family.add_subparsers(metavar="COMMAND", title="commands")
-        for each in (verb, *others):
+        for each in (v for v in (verb, *others) if " " in v.name):
             _add(inner, each.name.rpartition(" ")[2], each.manual(), each)
     return top
 
