@@ -5,6 +5,7 @@ until it is closed, so that an epoch can be closed as RING-SPEC says.
 """
 
 import os
+from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -161,15 +162,19 @@ class Rig:
         except BlockingIOError:
             return self.released(place)
 
+    def let_go(self, place: int) -> None:
+        """A reader is gone for good: neither writer nor supervisor knows of it."""
+        self.writer.forget(place)
+        _close(self.counters[place])
+        self.counters[place] = (-1, -1, -1)
+
     def close(self) -> None:
         """Close everything."""
         self.writer.close()
         self.header.close()
         for reader in self.readers:
             reader.close()
-        for fd in [*self._old, *(fd for s in self.counters.values() for fd in s)]:
-            if fd >= 0:
-                os.close(fd)
+        _close([*self._old, *(fd for s in self.counters.values() for fd in s)])
 
 
 def take_all(reader: Reader) -> list[Frame]:
@@ -204,3 +209,9 @@ def _new_set(*, evictable: bool) -> tuple[int, int, int]:
 def _copies(fds: tuple[int, int, int]) -> tuple[int, int, int]:
     ready, done, evicted = fds
     return os.dup(ready), os.dup(done), os.dup(evicted) if evicted >= 0 else -1
+
+
+def _close(fds: Iterable[int]) -> None:
+    for fd in fds:
+        if fd >= 0:
+            os.close(fd)

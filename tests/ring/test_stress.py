@@ -109,7 +109,6 @@ class Stress:
         """Start a reader's process with the counters of its place."""
         log = self.folder / f"{len(self.children)}.log"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.stack.enter_context(ours)
         with theirs, log.open("wb") as file:
             memory = self.ring.writer.segment.fd
             fds = memory, *self.ring.counters[place], theirs.fileno(), file.fileno()
@@ -130,23 +129,29 @@ class Stress:
 
     def end_process(self, child: Child) -> None:
         """Leave nothing behind, however the test went."""
-        child.process.kill()
+        if child.pidfd in self.alive:
+            child.process.kill()
+            self.part_from(child)
+
+    def part_from(self, child: Child) -> None:
+        """A process exits, or has: give back what it had here."""
         child.process.wait()
+        del self.alive[child.pidfd]
+        child.link.close()
         os.close(child.pidfd)
 
     def bury(self, child: Child) -> None:
         """A process has exited: replace it, or hear what came of it."""
         self.poll.unregister(child.pidfd)
-        del self.alive[child.pidfd]
-        child.process.wait()
         if not child.killed:
             child.verdict = child.hear()
+        self.part_from(child)
         if child.killed and child.is_recorder:
             self.ring.renew(child.place)
             self.start(child.place, "every", stranger=False)
             self.ring.hand_over(child.place)
             return
-        self.ring.writer.forget(child.place)
+        self.ring.let_go(child.place)
         if child.verdict != b"finished":
             self.seat(child.policy, stranger=child.stranger)
 
