@@ -99,8 +99,6 @@ def repaired(told: Answer) -> Iterable[str]:
         yield f"  {step['file']}: {step['text']}"
     for name, found in told["encoders"].items():
         yield f"  encoder {name}: {found['frames']} frames{_lost(found)}"
-    for name in told["untouched"]:
-        yield f"  {name}: left as it is"
 
 
 def _lost(found: dict[str, Any]) -> str:

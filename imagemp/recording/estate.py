@@ -1,8 +1,6 @@
 """What a session left in its folder, all of its encoders together."""
 
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +9,10 @@ import msgspec
 
 from ..errors import RecordingError
 from .disk import disk_errors
-from .folder import MAIN, SEGMENT, TIFF, log_path, segment_paths
+from .findings import OnBytes
+from .folder import MAIN, SEGMENT
 from .holdings import Holdings, take_stock
 from .manifest import Manifest, RecordedFile, read_manifest
-from .salvage import OnBytes
 
 BEGAN = re.compile(r"\d{8}T\d{6}Z")
 
@@ -26,19 +24,17 @@ class Estate:
     Attributes:
         path: The folder.
         manifest: As it is; None if it is missing or torn.
-        stocks: What each encoder left in TIFF files, the manifest's keeper first.
-        videos: Files of other formats, as they are.
+        stocks: What each encoder left, the manifest's keeper first.
     """
 
     path: Path
     manifest: Manifest | None
     stocks: list[Holdings]
-    videos: list[RecordedFile]
 
     @property
     def files(self) -> list[RecordedFile]:
         """All files, as the manifest should list them."""
-        return [file for stock in self.stocks for file in stock.files] + self.videos
+        return [file for stock in self.stocks for file in stock.files]
 
 
 def look_through(
@@ -63,10 +59,9 @@ def look_through(
     stocks = []
     for name in names:
         spec = manifest.spec if manifest is not None and name == keeper else None
-        if has_tiff(folder, name):
-            stock = take_stock(folder, name, spec, thorough=thorough, on_bytes=on_bytes)
-            stocks.append(stock)
-    return Estate(folder, manifest, stocks, list(videos_in(folder, names, manifest)))
+        stock = take_stock(folder, name, spec, thorough=thorough, on_bytes=on_bytes)
+        stocks.append(stock)
+    return Estate(folder, manifest, stocks)
 
 
 def manifest_of(folder: Path) -> Manifest | None:
@@ -95,12 +90,6 @@ def encoders_in(folder: Path) -> set[str]:
     return {MAIN if stem == "frames" else stem for stem in stems}
 
 
-def has_tiff(folder: Path, encoder: str) -> bool:
-    """Whether an encoder wrote TIFF files, or came to write nothing at all."""
-    paths = segment_paths(folder, encoder)
-    return not paths or any(path.suffix == TIFF for path in paths)
-
-
 def keeper_of(manifest: Manifest | None) -> str:
     """Name the encoder whose frames the manifest describes: the first configured."""
     return next(iter(configured_in(manifest)), MAIN)
@@ -110,25 +99,6 @@ def configured_in(manifest: Manifest | None) -> list[str]:
     """Give the names of the encoders that the pipeline had, if that is known."""
     encoders = manifest.config.get("encoder") if manifest is not None else None
     return [str(encoder.get("name", MAIN)) for encoder in encoders or ()]
-
-
-def videos_in(
-    folder: Path, encoders: list[str], manifest: Manifest | None
-) -> Iterator[RecordedFile]:
-    """List the files that are no TIFF; how many pages they have the manifest says."""
-    listed = {file.name: file.pages for file in manifest.files} if manifest else {}
-    for encoder in encoders:
-        for path in segment_paths(folder, encoder):
-            if path.suffix != TIFF:
-                rows = listed.get(path.name, rows_about(folder, encoder, path.name))
-                yield RecordedFile(path.name, encoder, rows, path.stat().st_size)
-
-
-def rows_about(folder: Path, encoder: str, file: str) -> int:
-    """Count the rows of a frame log that are about a file."""
-    with suppress(FileNotFoundError), log_path(folder, encoder).open("rb") as lines:
-        return sum(line.split(b",", 3)[2:3] == [file.encode()] for line in lines)
-    return 0
 
 
 def anew(estate: Estate) -> Manifest:

@@ -3,11 +3,11 @@
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ..errors import FrameShapeError, ImagempError, RecordingError
 from ..frames import AnyArray
+from .decoding import imported
 from .disk import disk_errors
 from .exporting import OnFrame, part_of, plain
 from .selecting import Selection
@@ -118,19 +118,3 @@ def export_film(
             if isinstance(error, ImagempError | OSError):
                 raise
             raise RecordingError(f"{path}: {container}: {error}") from error
-
-
-def imported() -> ModuleType:
-    """Import PyAV.
-
-    Raises:
-        RecordingError: It is not there.
-    """
-    try:
-        import av
-        import av.error
-    except ImportError as error:
-        raise RecordingError(
-            "films need PyAV, which is not installed", "pip install imagempd[video]"
-        ) from error
-    return av

@@ -14,14 +14,16 @@ from typing import Any
 import msgspec
 
 from ..spec import FrameSpec
-from .chain import walk_pages
+from .decoding import comment_of
 from .disk import disk_errors
-from .folder import TIFF, log_path, segment_paths
+from .findings import Found, Frame, Loss, OnBytes
+from .folder import log_path, segment_paths
 from .manifest import RecordedFile
 from .pagerecord import opened, read_description, read_page
+from .recorded import look_through_file, records_of
 from .relogging import LogCheck
-from .salvage import Frame, Loss, OnBytes, Salvage, salvage
 from .tags import HEADER
+from .videofile import is_video
 
 UNSYNCED = 2  # files at the end that a power cut can have left without their pixels
 MOST_LOSSES = 1000  # remembered one by one
@@ -64,7 +66,7 @@ class Holdings:
     damaged: set[int] = field(default_factory=set)
     t_unix_ns: tuple[int, int] | None = None
     files: list[RecordedFile] = field(default_factory=list)
-    torn: list[Salvage] = field(default_factory=list)
+    torn: list[Found] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     lost_bytes: int = 0
     log: LogCheck | None = None
@@ -81,14 +83,14 @@ class Holdings:
         total = sum(file.bytes for file in self.files)
         return total // self.frames if self.frames else 0
 
-    def add(self, found: Salvage) -> None:
+    def add(self, found: Found) -> None:
         """Count what a file holds."""
         if not found.is_whole:
             self.torn.append(found)
         if found.frames:
             pages = len(found.pages)
             name = found.path.name
-            self.files.append(RecordedFile(name, self.encoder, pages, found.end))
+            self.files.append(RecordedFile(name, self.encoder, pages, found.file_end))
             self.pages += pages
         for frame in found.frames:
             self._count(frame)
@@ -114,7 +116,7 @@ class Holdings:
         if self.log is not None:
             self.log.close()
 
-    def _check_log(self, found: Salvage) -> None:
+    def _check_log(self, found: Found) -> None:
         first = found.frames[0][0]
         if self.log is None and not first.fields:  # nor had the source any
             self.log = LogCheck(log_path(found.path.parent, self.encoder), ())
@@ -155,7 +157,7 @@ def take_stock(
     thorough: bool = True,
     on_bytes: OnBytes = lambda _: None,
 ) -> Holdings:
-    """Look through an encoder's TIFF files and its frame log; change nothing.
+    """Look through an encoder's files and its frame log; change nothing.
 
     Args:
         folder: The session's.
@@ -168,7 +170,7 @@ def take_stock(
     Raises:
         DiskError: A file cannot be read.
     """
-    paths = tiff_paths(folder, encoder)
+    paths = segment_paths(folder, encoder)
     stock = Holdings(encoder, spec)
     with disk_errors(folder), closing(stock):
         stock.describe(paths)
@@ -176,7 +178,7 @@ def take_stock(
         limits = first_indexes(paths)
         for number, path in enumerate(paths):
             is_doubted = thorough or number >= len(paths) - UNSYNCED
-            found = salvage(path, pixels=is_doubted, on_bytes=on_bytes)
+            found = look_through_file(path, pixels=is_doubted, on_bytes=on_bytes)
             stock.add(in_order(found, stock.after, limits[number]))
     return stock
 
@@ -184,24 +186,24 @@ def take_stock(
 def spec_in(folder: Path, encoder: str) -> FrameSpec | None:
     """Give what an encoder's files say a frame has; None if none of them does."""
     stock = Holdings(encoder)
-    stock.describe(tiff_paths(folder, encoder))
+    stock.describe(segment_paths(folder, encoder))
     return stock.spec
 
 
-def tiff_paths(folder: Path, encoder: str) -> list[Path]:
-    """Give the TIFF files of an encoder, in order."""
-    return [path for path in segment_paths(folder, encoder) if path.suffix == TIFF]
-
-
 def descriptions(paths: list[Path]) -> Iterator[dict[str, Any]]:
-    """Give what the first page of each file says, if it can be read."""
+    """Give what each file says of all its frames, if it can be read."""
     for path in paths:
-        with opened(path) as file:
-            page = read_page(file, 0, len(HEADER))
-            text = read_description(file, page) if page is not None else ""
+        text = comment_of(path) if is_video(path) else first_description(path)
         with suppress(json.JSONDecodeError):
             if isinstance(found := json.loads(text), dict):
                 yield found
+
+
+def first_description(path: Path) -> str:
+    """Give what the first page of a TIFF file says."""
+    with opened(path) as file:
+        page = read_page(file, 0, len(HEADER))
+        return read_description(file, page) if page is not None else ""
 
 
 def first_indexes(paths: list[Path]) -> list[int]:
@@ -209,12 +211,12 @@ def first_indexes(paths: list[Path]) -> list[int]:
     limits, limit = [], 2**64
     for path in reversed(paths):
         limits.append(limit)
-        first = next(walk_pages(path), None)
+        first = next(records_of(path), None)
         limit = min(limit, first.index) if first else limit
     return limits[::-1]
 
 
-def in_order(found: Salvage, after: int, limit: int) -> Salvage:
+def in_order(found: Found, after: int, limit: int) -> Found:
     """Leave out frames that came earlier, or that are in a later file as well.
 
     What links lead to comes first: a frame that they do not lead to may have been

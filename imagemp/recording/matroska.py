@@ -6,11 +6,12 @@ The stamp is in a `Void`, which every reader passes over. Times are microseconds
 """
 
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .pagerecord import OpenFile
-from .tags import STAMP
+from .tags import CHECK, STAMP
 from .videorecord import (
     ALIGN,
     MAX_STAMP,
@@ -39,6 +40,8 @@ SIZE = struct.Struct(">Q")
 NUMBER = struct.Struct(">Q")
 FLOAT = struct.Struct(">d")
 LONG_SIZE = 1 << 56  # marks a size of 8 bytes
+SHORT_SIZE = 0x80  # marks a size of 1 byte
+SHORT_VOID = 128  # bytes; what is smaller has its size in one
 UNKNOWN = 2 * LONG_SIZE - 1  # the size of a segment that is still written
 SCALE_NS = 1000
 SEEK_ROOM = 256  # more than a SEEK_HEAD takes
@@ -68,6 +71,8 @@ class Matroska:
     muxer = "matroska"
     options: dict[str, str] = {}  # noqa: RUF012 - never set
     duration_back = 0
+    mark = CLUSTER
+    mark_at = 0
 
     def header(self, made: bytes) -> bytes:
         """Keep what describes the stream; make room for index and duration."""
@@ -78,9 +83,12 @@ class Matroska:
         kept = b"".join(element(*one) for one in info if one[0] not in mine)
         kept += element(TIMESTAMP_SCALE, NUMBER.pack(SCALE_NS)) + void(DURATION_NBYTES)
         whole = element(EBML, parts[EBML]) + SEGMENT + SIZE.pack(UNKNOWN)
+        room_at = len(whole)
         whole += void(SEEK_ROOM) + element(INFO, kept)
+        info_end = len(whole)
         whole += element(TRACKS, top[TRACKS]) + element(TAGS, top[TAGS])
-        return whole + void(2 * ALIGN + -len(whole) % ALIGN)
+        check = CHECK.pack(check_of_header(whole, room_at, info_end))
+        return whole + void(2 * ALIGN + -len(whole) % ALIGN, check)
 
     def head(self, shown: Shown, nbytes: int, stamp: bytes) -> bytearray:
         """The cluster's kind comes first: as long as it is not linked, it is none."""
@@ -97,8 +105,14 @@ class Matroska:
     def begins_at(self, file: OpenFile) -> int:
         parts = list(parts_of(file))
         names = [part.kind for part in parts]
-        is_whole = [*names[:1], *names[2:]] == [SEGMENT, INFO, TRACKS, TAGS, VOID]
-        return parts[-1].end if is_whole and parts[-1].end <= file.size else 0
+        if [*names[:1], *names[2:]] != [SEGMENT, INFO, TRACKS, TAGS, VOID]:
+            return 0
+        segment, _, info, _, _, last = parts
+        check = file.read(last.content, CHECK.size)
+        whole = file.read(0, last.start)
+        found = check_of_header(whole, segment.content, info.end)
+        is_whole = check == CHECK.pack(found) and last.end <= file.size
+        return last.end if is_whole else 0
 
     def read(self, file: OpenFile, number: int, offset: int) -> VideoRecord | None:
         head = file.read(offset, GLANCE)
@@ -127,6 +141,24 @@ class Matroska:
             is_key=bool(head[-1] & KEY),
         )
 
+    def filler(self, nbytes: int) -> bytes:
+        if nbytes < SHORT_VOID:
+            return VOID + bytes([SHORT_SIZE + nbytes - 2])
+        return VOID + SIZE.pack(LONG_SIZE + nbytes - len(VOID) - SIZE.size)
+
+    def after_filler(self, file: OpenFile, offset: int) -> int:
+        head = file.read(offset, len(VOID) + SIZE.size)
+        if not head.startswith(VOID) or len(head) < len(VOID) + 1:
+            return 0
+        if head[1] > SHORT_SIZE:
+            end = offset + 2 + head[1] - SHORT_SIZE
+        elif head[1] == LONG_SIZE >> 56 and len(head) == len(VOID) + SIZE.size:
+            (size,) = SIZE.unpack_from(head, len(VOID))
+            end = offset + len(head) + size - LONG_SIZE
+        else:
+            return 0
+        return end if end <= file.size else 0
+
     def index(
         self, file: OpenFile, keys: Sequence[Key], end: int, duration_us: int
     ) -> list[Patch]:
@@ -143,6 +175,17 @@ class Matroska:
             (seek_room.start, element(SEEK_HEAD, seeks + void(spare))),
             (info.end - DURATION_NBYTES, length),
         ]
+
+
+def check_of_header(whole: bytes, room_at: int, info_end: int) -> int:
+    """Give the CRC-32 of a header up to its last element.
+
+    What is written into its room, and the duration, count as 0.
+    """
+    plain = bytearray(whole)
+    plain[room_at : room_at + SEEK_ROOM] = bytes(SEEK_ROOM)
+    plain[info_end - DURATION_NBYTES : info_end] = bytes(DURATION_NBYTES)
+    return zlib.crc32(plain)
 
 
 def cue(t_us: int, position: int) -> bytes:
@@ -164,9 +207,9 @@ def element(kind: bytes, content: bytes) -> bytes:
     return kind + SIZE.pack(LONG_SIZE + len(content)) + content
 
 
-def void(nbytes: int) -> bytes:
-    """Give so many bytes that readers pass over, 9 at least."""
-    return element(VOID, bytes(nbytes - len(VOID) - SIZE.size))
+def void(nbytes: int, begin: bytes = b"") -> bytes:
+    """Give so many bytes that readers pass over, 9 at least; `begin` is in them."""
+    return element(VOID, begin.ljust(nbytes - len(VOID) - SIZE.size, b"\0"))
 
 
 def elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -6,11 +6,12 @@ stamp is in a `uuid` box, which every reader passes over. Times are microseconds
 """
 
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from .pagerecord import OpenFile
-from .tags import STAMP
+from .tags import CHECK, STAMP
 from .videorecord import (
     ALIGN,
     MAX_STAMP,
@@ -26,6 +27,9 @@ from .videorecord import (
 )
 
 BOX = struct.Struct(">I4s")  # its size, its name
+LONG_SIZE = struct.Struct(">Q")  # stands behind, if the size before is 1
+LONG_BOX = 2**32
+FREE = b"free"
 OURS = UUID("d0a9a7f5-6f0e-4f65-9c0b-1b7d3c1c6a2e").bytes
 STAMP_AT = BOX.size + len(OURS)  # in the box that begins a frame
 
@@ -63,6 +67,8 @@ class Mp4:
     muxer = "mp4"
     options = MUXER
     duration_back = BOX.size + 3 * DURATION.size
+    mark = b"uuid" + OURS
+    mark_at = BOX.size - len(b"uuid")
 
     def header(self, made: bytes) -> bytes:
         """Keep type and description; make room for the duration."""
@@ -73,7 +79,9 @@ class Mp4:
         whole = b"".join(map(box, names, parts))
         whole += box(b"mvex", box(b"mehd", MEHD.pack(VERSION_1, 0)) + mvex)
         whole = box(b"ftyp", ftyp) + box(b"moov", whole)
-        return whole + box(b"free", bytes(-(len(whole) + BOX.size) % ALIGN))
+        check = CHECK.pack(check_of_header(whole))
+        room = -(len(whole) + BOX.size + CHECK.size) % ALIGN
+        return whole + box(FREE, check + bytes(room))
 
     def head(self, shown: Shown, nbytes: int, stamp: bytes) -> bytearray:
         """A box with the stamp comes first: linked last, it hides those behind."""
@@ -86,14 +94,18 @@ class Mp4:
         return DURATION.pack(min(duration_us, LONGEST))
 
     def begins_at(self, file: OpenFile) -> int:
-        at, names = 0, []
+        starts, names = [0], []
         size, name = BOX.unpack(file.read(0, BOX.size).ljust(BOX.size, b"\0"))
-        while name in (b"ftyp", b"moov", b"free") and size >= BOX.size:
-            at += size
+        while name in (b"ftyp", b"moov", FREE) and size >= BOX.size:
+            starts.append(starts[-1] + size)
             names.append(name)
-            size, name = BOX.unpack(file.read(at, BOX.size).ljust(BOX.size, b"\0"))
-        is_whole = names == [b"ftyp", b"moov", b"free"] and at <= file.size
-        return at if is_whole else 0
+            head = file.read(starts[-1], BOX.size).ljust(BOX.size, b"\0")
+            size, name = BOX.unpack(head)
+        if names[:3] != [b"ftyp", b"moov", FREE] or starts[3] > file.size:
+            return 0
+        check = file.read(starts[2] + BOX.size, CHECK.size)
+        whole = file.read(0, starts[2])
+        return starts[3] if check == CHECK.pack(check_of_header(whole)) else 0
 
     def read(self, file: OpenFile, number: int, offset: int) -> VideoRecord | None:
         head = file.read(offset, GLANCE)
@@ -120,6 +132,21 @@ class Mp4:
             is_key=flags == KEY,
         )
 
+    def filler(self, nbytes: int) -> bytes:
+        if nbytes < LONG_BOX:
+            return BOX.pack(nbytes, FREE)
+        return BOX.pack(1, FREE) + LONG_SIZE.pack(nbytes)
+
+    def after_filler(self, file: OpenFile, offset: int) -> int:
+        head = file.read(offset, BOX.size + LONG_SIZE.size)
+        if head[BOX.size - len(FREE) : BOX.size] != FREE:
+            return 0
+        size, _ = BOX.unpack_from(head)
+        if size == 1 and len(head) == BOX.size + LONG_SIZE.size:
+            (size,) = LONG_SIZE.unpack_from(head, BOX.size)
+        is_whole = size >= BOX.size and offset + size <= file.size
+        return offset + size if is_whole else 0
+
     def index(
         self,
         file: OpenFile,
@@ -137,6 +164,12 @@ class Mp4:
 
     def _blank(self, size: int) -> tuple[int, int]:
         return size - self.duration_back, DURATION.size
+
+
+def check_of_header(whole: bytes) -> int:
+    """Give the CRC-32 of a header up to the box that has it; durations count as 0."""
+    at = whole.rfind(b"mehd") + len(b"mehd")
+    return zlib.crc32(whole[:at] + bytes(MEHD.size) + whole[at + MEHD.size :])
 
 
 def moof(shown: Shown, nbytes: int) -> bytes:

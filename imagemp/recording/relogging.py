@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import IO
 
 from ..spec import Field
-from .chain import walk_frames
 from .disk import FILE_MODE, disk_errors, sync_folder, write_all
+from .findings import Record
 from .framelog import COLUMNS, RowQueue, info_of, row_of
-from .pagerecord import PageRecord
 from .pages import UserFields
+from .recorded import good_frames
 
 CHUNK = 1 << 20
 
@@ -34,7 +34,7 @@ class LogCheck:
             self._lines = path.open("rb")
             self._expect(self._table.header())
 
-    def compare(self, file: str, pages: Iterable[PageRecord]) -> None:
+    def compare(self, file: str, pages: Iterable[Record]) -> None:
         """Go on with the first page of each of these frames."""
         for page in pages:
             self.rows += 1
@@ -67,7 +67,7 @@ class RowTexts:
         self._table.writerow([*COLUMNS, *self._names])
         return self._queue.take().encode()
 
-    def row(self, file: str, page: PageRecord) -> bytes:
+    def row(self, file: str, page: Record) -> bytes:
         """Give the line of a frame."""
         info = info_of(page, self._packed)
         self._table.writerow(row_of(info, file, page.page, self._names))
@@ -102,7 +102,7 @@ def log_text(fields: tuple[Field, ...], segments: Iterable[Path]) -> Iterator[by
     table = RowTexts(fields)
     yield table.header()
     for path in segments:
-        for frame in walk_frames(path):
+        for frame in good_frames(path):
             yield table.row(path.name, frame[0])
 
 

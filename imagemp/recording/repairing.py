@@ -20,14 +20,13 @@ import msgspec
 
 from .disk import disk_errors, sync_folder, write_all
 from .estate import Estate, anew, look_through
-from .folder import SessionFolder, log_path
-from .holdings import Holdings, tiff_paths
+from .findings import Found, OnBytes
+from .folder import SessionFolder, log_path, segment_paths
+from .holdings import Holdings
 from .manifest import MANIFEST, Manifest, RecordedFile, write_manifest
 from .recounting import counts_from, recounted
 from .relogging import rewrite_log
-from .salvage import OnBytes, Salvage
 from .segments import sync_file
-from .tags import FIRST_LINK_AT, HEADER, LINK
 
 MOST_TOLD = 20  # losses that the event tells one by one
 ASIDE = ".damaged"
@@ -74,7 +73,6 @@ class Repair:
             "state": manifest.state if manifest else "unreadable",
             "steps": [{"file": step.file, "text": step.text} for step in self.steps],
             "encoders": {stock.encoder: told_of(stock) for stock in estate.stocks},
-            "untouched": [file.name for file in estate.videos],
         }
 
     def apply(self) -> None:
@@ -134,29 +132,25 @@ def file_steps(stock: Holdings) -> Iterator[Step]:
         name = found.path.name
         if found.frames:
             yield Step(name, mending_text(found), partial(mend, found))
-        elif found.size <= len(HEADER) + stock.frame_nbytes:
+        elif found.size <= found.overhead + stock.frame_nbytes:
             yield Step(name, "has no frame: deleted", partial(drop, found))
         else:
             text = f"has no good frame: renamed to {name}{ASIDE}"
             yield Step(name, text, partial(set_aside, found))
 
 
-def mending_text(found: Salvage) -> str:
+def mending_text(found: Found) -> str:
     """Tell what `mend` does."""
-    told = []
-    if found.header[:FIRST_LINK_AT] != HEADER[:FIRST_LINK_AT]:
-        told.append("header mended")
-    if found.wrong_links():
-        told.append(f"{len(found.wrong_links())} links mended")
-    if (cut := found.size - found.end) > 0:
+    told = [f"{what} mended" for what in found.wrong]
+    if (cut := found.size - found.file_end) > 0:
         told.append(f"{cut} bytes cut off behind the last frame")
-    elif cut:
+    elif cut and not told:
         told.append("padded")
     return ", ".join(told)
 
 
-def mend(found: Salvage) -> None:
-    """Have links lead to the good frames and to nothing else; cut what is behind.
+def mend(found: Found) -> None:
+    """Have readers find the good frames and nothing else; cut what is behind.
 
     The bytes go last: were they cut first, a crash in between would leave links to
     nowhere.
@@ -164,24 +158,23 @@ def mend(found: Salvage) -> None:
     with disk_errors(found.path):
         fd = os.open(found.path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            write_all(fd, [HEADER[:FIRST_LINK_AT]], 0)
-            for at, right in found.wrong_links():
-                write_all(fd, [LINK.pack(right)], at)
+            for at, text in found.patches:
+                write_all(fd, [text], at)
             os.fdatasync(fd)
-            os.ftruncate(fd, found.end)
+            os.ftruncate(fd, found.file_end)
             os.fsync(fd)
         finally:
             os.close(fd)
 
 
-def drop(found: Salvage) -> None:
+def drop(found: Found) -> None:
     """Delete a file without a frame."""
     with disk_errors(found.path):
         found.path.unlink(missing_ok=True)
         sync_folder(found.path.parent)
 
 
-def set_aside(found: Salvage) -> None:
+def set_aside(found: Found) -> None:
     """Give a file another name, which no reader takes for a segment."""
     with disk_errors(found.path):
         found.path.rename(found.path.with_name(found.path.name + ASIDE))
@@ -195,7 +188,7 @@ def log_steps(folder: Path, stock: Holdings) -> Iterator[Step]:
     path, fields = log_path(folder, stock.encoder), stock.log.fields
 
     def rewrite() -> None:
-        rewrite_log(path, fields, tiff_paths(folder, stock.encoder))
+        rewrite_log(path, fields, segment_paths(folder, stock.encoder))
 
     yield Step(path.name, f"written anew, {stock.log.rows} rows", rewrite)
 
@@ -238,8 +231,6 @@ def event(estate: Estate) -> dict[str, Any]:
     if estate.manifest is None:
         told["manifest"] = "made anew"
     told["encoders"] = {stock.encoder: told_of(stock) for stock in estate.stocks}
-    if estate.videos:
-        told["untouched"] = [file.name for file in estate.videos]
     return told
 
 

@@ -6,72 +6,43 @@ the check of each says whether its numbers are right, and its offsets fit no oth
 place. A frame is good if all its planes are there with the pixels that were written.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
 from .chain import walk_pages
 from .disk import disk_errors
+from .findings import Frame, Loss, OnBytes, places_of, several
 from .pagerecord import OpenFile, PageRecord, has_its_pixels, opened, read_page
-from .tags import ALIGN, COUNT, ENTRY, FIRST_LINK_AT, HEADER, Kind, Tag
+from .tags import ALIGN, COUNT, ENTRY, FIRST_LINK_AT, HEADER, LINK, Kind, Tag
+from .videorecord import Patch
 
-CHUNK = 4 << 20
 # How every page begins, behind the number of its tags: their order is fixed.
 FIRST_TAG = ENTRY.pack(Tag.NEW_SUBFILE_TYPE, Kind.LONG, 1, b"")
 
-Frame = tuple[PageRecord, ...]
-OnBytes = Callable[[int], None]
-
-
-class Loss(msgspec.Struct, frozen=True):
-    """A part of a file that is no good frame.
-
-    Attributes:
-        file: Its name.
-        at: Where it begins.
-        nbytes: How long it is.
-        reason: `unreadable`, no page can be made out; `pixels`, they are not those
-            that were written; `plane`, another one of the frame is not there;
-            `order`, the frame stands behind one that came later, or behind itself.
-        seq: Of the frame; None if that cannot be made out.
-        index: Of the frame.
-    """
-
-    file: str
-    at: int
-    nbytes: int
-    reason: str
-    seq: int | None = None
-    index: int | None = None
-
-    @classmethod
-    def of(cls, path: Path, page: PageRecord, reason: str) -> "Loss":
-        """Give the loss of a page whose numbers are right."""
-        size = page.end - page.offset
-        return cls(path.name, page.offset, size, reason, page.seq, page.index)
+PageFrame = tuple[PageRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """What a file holds.
+    """What a TIFF file holds; as `Found` has it.
 
     Attributes:
-        path: The file.
-        size: As it is.
         header: As it is.
-        frames: The good ones, in order; their pages are numbered as they should be.
-        losses: All else, in order; what was being written at the end too.
         unlinked: Offsets of the good frames that links did not lead to.
     """
 
     path: Path
     size: int
     header: bytes
-    frames: list[Frame]
+    frames: list[PageFrame]
     losses: list[Loss]
     unlinked: frozenset[int]
+
+    overhead: ClassVar[int] = len(HEADER)
 
     @property
     def pages(self) -> list[PageRecord]:
@@ -79,9 +50,21 @@ class Salvage:
         return [page for frame in self.frames for page in frame]
 
     @property
-    def end(self) -> int:
+    def file_end(self) -> int:
         """Where the file should end."""
         return self.frames[-1][-1].end if self.frames else len(HEADER)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What has to be mended, but for what stands behind the last frame."""
+        told = [] if self.is_headed else ["header"]
+        return told + several(len(self.wrong_links()), "link")
+
+    @property
+    def patches(self) -> list[Patch]:
+        """What to write where for that."""
+        links = [(at, LINK.pack(right)) for at, right in self.wrong_links()]
+        return [(0, HEADER[:FIRST_LINK_AT]), *links]
 
     def wrong_links(self) -> list[tuple[int, int]]:
         """Give where a link is not as it should be, and how it should be."""
@@ -94,10 +77,14 @@ class Salvage:
         return [(at, right) for at, is_now, right in links if is_now != right]
 
     @property
+    def is_headed(self) -> bool:
+        """Whether it begins as it should."""
+        return self.header[:FIRST_LINK_AT] == HEADER[:FIRST_LINK_AT]
+
+    @property
     def is_whole(self) -> bool:
         """Whether the file is just as it should be."""
-        is_headed = self.header[:FIRST_LINK_AT] == HEADER[:FIRST_LINK_AT]
-        return is_headed and self.size == self.end and not self.wrong_links()
+        return not self.wrong and self.size == self.file_end
 
     def without(self, unwanted: Iterable[Frame]) -> "Salvage":
         """Give the same, these frames counted as lost."""
@@ -161,31 +148,18 @@ def laid_out(path: Path, file: OpenFile) -> Iterator[PageRecord | Loss]:
 
 def next_page(file: OpenFile, at: int) -> PageRecord | None:
     """Search for a page from `at` on."""
-    for offset in likely_pages(file, at):
-        if (page := read_page(file, 0, offset)) is not None:
+    for place in places_of(file, at + COUNT.size, FIRST_TAG):
+        offset = place - COUNT.size
+        if offset % ALIGN == 0 and (page := read_page(file, 0, offset)) is not None:
             return page
     return None
 
 
-def likely_pages(file: OpenFile, at: int) -> Iterator[int]:
-    """Give each place from `at` on that looks like the beginning of a page."""
-    at += COUNT.size
-    while chunk := file.read(at, CHUNK):
-        found = chunk.find(FIRST_TAG)
-        while found >= 0:
-            if (at + found - COUNT.size) % ALIGN == 0:
-                yield at + found - COUNT.size
-            found = chunk.find(FIRST_TAG, found + 1)
-        if len(chunk) < len(FIRST_TAG):
-            return
-        at += len(chunk) - len(FIRST_TAG) + 1  # one may lie across the border
-
-
 def grouped(
     path: Path, parts: Iterable[PageRecord | Loss]
-) -> tuple[list[Frame], list[Loss]]:
+) -> tuple[list[PageFrame], list[Loss]]:
     """Put pages together to frames; those that lack others are lost."""
-    frames: list[Frame] = []
+    frames: list[PageFrame] = []
     losses: list[Loss] = []
     waiting: list[PageRecord] = []
     for part in parts:
@@ -216,7 +190,7 @@ def belongs(page: PageRecord, frame: list[PageRecord]) -> bool:
     return same and follows
 
 
-def numbered(frames: Iterable[Frame]) -> list[Frame]:
+def numbered(frames: Iterable[PageFrame]) -> list[PageFrame]:
     """Give frames with their pages numbered from 0."""
     number, found = 0, []
     for frame in frames:

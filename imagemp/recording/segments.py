@@ -5,7 +5,6 @@ A segment is one file; frames are appended to it by one thread, and `sync` and
 """
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -14,14 +13,12 @@ from ..errors import RecordingError
 from ..frames import Frame, plane_nbytes
 from ..spec import FrameSpec
 from .bigtiff import PageWriter
-from .chain import last_good, walk_frames
 from .folder import log_path, segment_number, segment_path
 from .framelog import FrameLog
-from .pagerecord import PageRecord
 from .pages import Strips
 from .plan import RecordingPlan
-from .videofile import conclude, is_video, last_of, walk_video
-from .videorecord import VideoRecord
+from .recorded import last_record, records_of
+from .videofile import conclude
 
 MAX_INDEX = 1 << 22  # bytes of an index, and of a header without a frame
 
@@ -166,19 +163,6 @@ def rebuild_rows(log: FrameLog, path: Path) -> None:
     for record in records_of(path):
         if record.index > log.rows.last_index:
             log.rebuild(path.name, record)
-
-
-def last_record(path: Path) -> PageRecord | VideoRecord | None:
-    """Give what is known of the last frame of a segment; None if it has none."""
-    return last_of(path) if is_video(path) else last_good(path).last
-
-
-def records_of(path: Path) -> Iterator[PageRecord | VideoRecord]:
-    """Give what is known of each frame of a segment, by its first page."""
-    if is_video(path):
-        yield from walk_video(path)
-    else:
-        yield from (frame[0] for frame in walk_frames(path))
 
 
 def sync_file(path: Path) -> None:

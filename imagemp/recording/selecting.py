@@ -11,12 +11,15 @@ import numpy as np
 
 from ..errors import RecordingError
 from ..frames import AnyArray, numpy_dtype
-from ..spec import Plane
+from ..spec import FrameSpec, Plane
 from .disk import disk_errors
-from .folder import MAIN
-from .holdings import spec_in
-from .pagerecord import PageRecord, has_its_pixels, opened
-from .reading import frames, read_pixels
+from .findings import Frame, Record
+from .folder import MAIN, segment_paths
+from .holdings import spec_in, take_stock
+from .pagerecord import PageRecord
+from .pictures import pictures_of
+from .recorded import frames_in
+from .videofile import is_video
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +52,24 @@ class Selection:
         passed = self.t_last_ns - self.t_first_ns
         return (self.count - 1) * 1e9 / passed if passed > 0 else 0.0
 
-    def pages(self) -> Iterator[tuple[Path, PageRecord]]:
+    def pages(self) -> Iterator[tuple[Path, Record]]:
         """Give the page of each frame, and its file."""
-        found = frames(self.folder, self.encoder)
+        found = frames_in(self.folder, self.encoder)
         for path, frame in islice(found, self.first, self.first + self.count):
             yield path, frame[self.number]
 
-    def pictures(self) -> Iterator[tuple[PageRecord, AnyArray]]:
+    def pictures(self) -> Iterator[tuple[Record, AnyArray]]:
         """Give each page and its pixels, (h, w) or (h, w, 3 or 4); bool as bool.
 
         Raises:
             RecordingError: The pixels are not those that were written.
             DiskError: They cannot be read.
         """
-        for path, page in self.pages():
-            yield page, self._checked(path, page)
+        plane = self.plane
+        is_bool = plane is not None and numpy_dtype(plane.dtype) == np.bool_
+        as_grey = plane is not None and len(plane.shape) == 2
+        for page, pixels in pictures_of(self.pages(), as_grey=as_grey):
+            yield page, pixels.view(np.bool_) if is_bool else pixels
 
     def arrays(self) -> Iterator[AnyArray]:
         """Give the pixels of each frame in the shape that the source gave.
@@ -79,17 +85,6 @@ class Selection:
             dtype = numpy_dtype(self.plane.dtype).newbyteorder("<")
             flat = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
             yield flat.view(dtype).reshape(self.plane.shape)
-
-    def _checked(self, path: Path, page: PageRecord) -> AnyArray:
-        with disk_errors(path), opened(path) as file:
-            if not has_its_pixels(file, page):
-                problem = f"{path}: seq {page.seq}: its pixels are damaged"
-                raise RecordingError(
-                    problem, "imagectl recordings repair leaves it out"
-                )
-            pixels = read_pixels(path, page)
-        is_bool = self.plane is not None and numpy_dtype(self.plane.dtype) == np.bool_
-        return pixels.view(np.bool_) if is_bool else pixels
 
 
 def select(
@@ -107,11 +102,13 @@ def select(
         plane: The name of one; None: the first.
 
     Raises:
-        RecordingError: There are no such frames, or no such plane.
+        RecordingError: There are no such frames, or no such plane; or they are in a
+            video that is not as it should be.
     """
     times, pages = array("q"), None
     with disk_errors(folder):
-        for _, frame in frames(folder, encoder):
+        check_videos(folder, encoder)
+        for _, frame in frames_in(folder, encoder):
             pages = pages or frame
             times.append(frame[0].t_sensor_ns)
     first, end, _ = chosen.indices(len(times))
@@ -119,13 +116,18 @@ def select(
         asked = f"{_text(chosen.start)}:{_text(chosen.stop)}"
         problem = f"{folder}: encoder {encoder}: no frames in {asked} of {len(times)}"
         raise RecordingError(problem)
-    number = _plane_number(folder, pages, plane)
+    spec = spec_in(folder, encoder)
+    names = plane_names(pages, spec)
+    if plane is not None and plane not in names:
+        known = ", ".join(names)
+        raise RecordingError(f"{folder}: no plane {plane!r}; there is {known}")
+    number = names.index(plane) if plane is not None else 0
     return Selection(
         folder,
         encoder,
         number,
-        pages[number].plane_name,
-        _plane(folder, encoder, number),
+        names[number],
+        spec.planes[number] if spec is not None else None,
         first,
         end - first,
         times[first],
@@ -133,18 +135,29 @@ def select(
     )
 
 
-def _plane_number(folder: Path, pages: list[PageRecord], name: str | None) -> int:
-    names = [page.plane_name for page in pages]
-    if name is not None and name not in names:
-        known = ", ".join(names)
-        raise RecordingError(f"{folder}: no plane {name!r}; there is {known}")
-    return names.index(name) if name is not None else 0
+def check_videos(folder: Path, encoder: str) -> None:
+    """Raise unless all that is in videos can be shown.
+
+    No link leads around what is damaged in a video: who read on would show pixels
+    that nobody recorded, or count frames otherwise than the frame log.
+
+    Raises:
+        RecordingError: One is damaged, or its end is missing.
+        DiskError: One cannot be read.
+    """
+    if not any(is_video(path) for path in segment_paths(folder, encoder)):
+        return
+    stock = take_stock(folder, encoder)
+    if stock.torn or not (stock.log is None or stock.log.is_right):
+        which = ", ".join(found.path.name for found in stock.torn) or "the frame log"
+        problem = f"{folder}: {which}: damaged, or still being written"
+        raise RecordingError(problem, f"imagectl recordings repair {folder.name}")
 
 
-def _plane(folder: Path, encoder: str, number: int) -> Plane | None:
-    """Give what the source said of a plane."""
-    spec = spec_in(folder, encoder)
-    return spec.planes[number] if spec is not None else None
+def plane_names(frame: Frame, spec: FrameSpec | None) -> list[str]:
+    """Give the name of each plane that was recorded; a video has the first only."""
+    names = [page.plane_name for page in frame if isinstance(page, PageRecord)]
+    return names or ([spec.planes[0].name] if spec is not None else [""])
 
 
 def _text(number: Any) -> str:  # noqa: ANN401 - of a slice

@@ -16,11 +16,11 @@ from ..counts import Counts
 from ..errors import RecordingError
 from .disk import disk_errors
 from .estate import Estate, look_through
-from .folder import TIFF, SessionFolder, segment_paths
+from .findings import Loss, OnBytes
+from .folder import SEGMENT, SessionFolder, segment_paths
 from .holdings import Holdings
 from .manifest import MANIFEST
 from .repairing import plan_repair
-from .salvage import Loss, OnBytes
 
 MOST_TOLD = 100  # losses of one file
 REASONS = {
@@ -28,6 +28,7 @@ REASONS = {
     "pixels": "the pixels are not those that were written",
     "plane": "another plane of the frame is missing",
     "order": "the frame is there twice, or out of order",
+    "reference": "a frame that it is decoded from is lost",
 }
 
 
@@ -65,8 +66,8 @@ class Verdict:
 def nbytes_to_check(path: Path) -> int:
     """Give how many bytes `verify` is going to read."""
     with disk_errors(path):
-        sizes = [one.stat().st_size for one in path.iterdir() if one.suffix == TIFF]
-    return sum(sizes)
+        files = [one for one in path.iterdir() if SEGMENT.fullmatch(one.name)]
+        return sum(file.stat().st_size for file in files)
 
 
 def verify(path: Path, on_bytes: OnBytes = lambda _: None) -> Verdict:
@@ -94,8 +95,6 @@ def verify(path: Path, on_bytes: OnBytes = lambda _: None) -> Verdict:
         verdict.notes += notes_on(stock)
     verdict.problems += log_problems(estate)
     verdict.problems += manifest_problems(estate)
-    for video in estate.videos:
-        verdict.notes.append(f"{video.name}: a video; only its size was compared")
     return verdict
 
 
@@ -112,10 +111,10 @@ def file_problems(stock: Holdings) -> Iterator[str]:
         name = found.path.name
         if not found.frames:
             yield f"{name}: has no good frame"
-        if found.wrong_links() and found.frames:
-            yield f"{name}: {len(found.wrong_links())} links do not lead on"
-        if found.size > found.end and found.frames:
-            extra = found.size - found.end
+        if found.wrong and found.frames:
+            yield f"{name}: wrong: {', '.join(found.wrong)}"
+        if found.size > found.file_end and found.frames:
+            extra = found.size - found.file_end
             yield f"{name}: {extra} bytes behind the last good frame"
         for loss in found.losses[:MOST_TOLD]:
             yield loss_text(loss)

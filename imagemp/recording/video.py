@@ -19,10 +19,8 @@ from .disk import FILE_MODE, NEW_FILE, disk_error, disk_errors, write_all
 from .pages import Strips, UserFields, packed_stamp
 from .plan import RecordingPlan
 from .videocodec import Coder
-from .videofile import CONTAINERS, Seekable, write_index
+from .videofile import CONTAINERS, USUAL_US, Seekable, shown_us, write_index
 from .videorecord import LINKED, SECOND_US, Shown
-
-USUAL_US = SECOND_US // 30  # how long a frame is shown if nobody knows better
 
 
 class VideoWriter:
@@ -51,7 +49,7 @@ class VideoWriter:
         self._period_us = round(SECOND_US / plan.fps) if plan.fps > 0 else USUAL_US
         self._seekable = Seekable()
         self._coded: tuple[Frame, bytes, bool] | None = None
-        self._last_us = -1
+        self._last_us = self._before_us = -1
         self._duration_at = 0  # of the last frame
 
     @classmethod
@@ -109,7 +107,8 @@ class VideoWriter:
         A disk too full for that costs no frame: players then search.
         """
         if self.frames and self._fd >= 0:
-            ends = self.nbytes, self._last_us + self._period_us
+            shown = shown_us(self._last_us, self._before_us)
+            ends = self.nbytes, self._last_us + shown
             with suppress(OSError):
                 write_index(self._fd, self.path.suffix, self._seekable, ends)
                 self.nbytes = os.fstat(self._fd).st_size
@@ -162,6 +161,7 @@ class VideoWriter:
             self._seekable.add(shown.t_us, self.nbytes)
         back = self._container.duration_back
         self._duration_at = data_at - back if back else 0
+        self._before_us = self._last_us if shown.number else shown.t_us
         self._last_us = shown.t_us
         self.frames = self.pages = shown.number + 1
         self.nbytes = data_at + nbytes

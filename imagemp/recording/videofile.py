@@ -1,7 +1,7 @@
-"""The frames of a video of ours, found by their heads; its index; its pixels.
+"""The frames of a video of ours, found by their heads; its index.
 
 Nothing in the file is believed: a head that is not as it was written ends the walk.
-Knows no numpy and no PyAV but where pixels are asked for.
+Knows no numpy and no PyAV.
 """
 
 import os
@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ..errors import RecordingError
 from .disk import disk_errors, write_all
@@ -20,6 +19,7 @@ from .videorecord import SECOND_US, Container, Key, VideoRecord
 
 CONTAINERS: dict[str, Container] = {one.suffix: one for one in (Mp4(), Matroska())}
 LONGEST_LAST_US = 10 * SECOND_US  # how long the last frame is shown, at most
+USUAL_US = SECOND_US // 30  # how long a frame is shown if nobody knows better
 
 
 class Seekable:
@@ -48,7 +48,11 @@ def walk_video(path: Path) -> Iterator[VideoRecord]:
     container = CONTAINERS[path.suffix]
     with opened(path) as file:
         offset, number = container.begins_at(file), 0
-        while offset and (record := container.read(file, number, offset)):
+        while offset:
+            record = container.read(file, number, offset)
+            if record is None:
+                offset = container.after_filler(file, offset)
+                continue
             yield record
             offset, number = record.end, number + 1
 
@@ -66,7 +70,12 @@ def has_its_data(file: OpenFile, record: VideoRecord) -> bool:
     return zlib.crc32(file.read(record.data_at, record.nbytes)) == record.crc
 
 
-def conclude(path: Path, most: int, *, check_data: bool = False) -> int:
+def shown_us(last_us: int, before_us: int) -> int:
+    """Say how long the last frame of a file is shown: as long as the one before."""
+    return min(last_us - before_us, LONGEST_LAST_US) or USUAL_US
+
+
+def conclude(path: Path, most: int) -> int:
     """End a file that nobody writes any more with its last whole frame.
 
     What follows is cut off, and the index is made anew. A file without a frame is
@@ -76,8 +85,6 @@ def conclude(path: Path, most: int, *, check_data: bool = False) -> int:
         path: The file.
         most: So many bytes may be cut off: of the one frame that can have been
             under way, or of an old index.
-        check_data: End it before the first frame whose data is not what was
-            written: after a power cut.
 
     Returns:
         How many frames it has.
@@ -89,19 +96,17 @@ def conclude(path: Path, most: int, *, check_data: bool = False) -> int:
     seekable, before, last = Seekable(), 0, None
     with disk_errors(path), opened(path) as file:
         for record in walk_video(path):
-            if check_data and not has_its_data(file, record):
-                break
             if record.is_key:
                 seekable.add(record.t_us, record.offset)
-            before, last = (last.t_us if last else 0), record
+            before, last = (last or record).t_us, record
         if (torn := file.size - (last.end if last else 0)) > most:
             raise RecordingError(f"{path}: {torn} bytes after the last frame")
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             os.ftruncate(fd, last.end if last else 0)
             if last is not None:
-                shown_us = min(last.t_us - before, LONGEST_LAST_US)
-                write_index(fd, path.suffix, seekable, (last.end, last.t_us + shown_us))
+                ends = last.end, last.t_us + shown_us(last.t_us, before)
+                write_index(fd, path.suffix, seekable, ends)
         finally:
             os.close(fd)
     return last.page + 1 if last else 0
@@ -128,38 +133,3 @@ def write_index(
         with suppress(OSError):
             os.ftruncate(fd, ends[0])
         raise
-
-
-def read_video(path: Path) -> Iterator[tuple[int, Any]]:
-    """Decode a video: give microseconds and pixels of each frame. Needs PyAV.
-
-    Pixels are (h, w) where grey was recorded without loss, else (h, w, 3) RGB.
-
-    Raises:
-        RecordingError: It cannot be opened or decoded.
-    """
-    import av
-
-    try:
-        with av.open(str(path)) as file:
-            for frame in file.decode(video=0):
-                is_grey = frame.format.name.startswith("gray")
-                pixels = frame.to_ndarray(format=None if is_grey else "rgb24")
-                yield round((frame.time or 0.0) * SECOND_US), pixels
-    except av.FFmpegError as error:
-        raise RecordingError(f"{path}: {error}") from error
-
-
-def count_packets(path: Path) -> int:
-    """Count what any other program finds in a video. Needs PyAV.
-
-    Raises:
-        RecordingError: It cannot be opened.
-    """
-    import av
-
-    try:
-        with av.open(str(path)) as file:
-            return sum(1 for packet in file.demux(video=0) if packet.size)
-    except av.FFmpegError as error:
-        raise RecordingError(f"{path}: {error}") from error

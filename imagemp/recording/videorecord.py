@@ -88,12 +88,16 @@ class Container(Protocol):
         options: For its muxer, which makes the header and nothing else.
         duration_back: So far before its data the duration of a frame stands; 0: it
             stands nowhere, players look at the next frame.
+        mark: Each head has these bytes, and hardly anything else does.
+        mark_at: Where in the head.
     """
 
     suffix: str
     muxer: str
     options: dict[str, str]
     duration_back: int
+    mark: bytes
+    mark_at: int
 
     def header(self, made: bytes) -> bytes:
         """Give the header for a file of ours, from that of the muxer."""
@@ -109,6 +113,16 @@ class Container(Protocol):
 
     def read(self, file: OpenFile, number: int, offset: int) -> VideoRecord | None:
         """Read the frame at `offset`; None unless it is a whole one of ours."""
+
+    def filler(self, nbytes: int) -> bytes:
+        """Give what makes players pass over so many bytes that begin with it.
+
+        Args:
+            nbytes: A multiple of `ALIGN`.
+        """
+
+    def after_filler(self, file: OpenFile, offset: int) -> int:
+        """Say where a filler ends that stands at `offset`; 0 if none does."""
 
     def index(
         self, file: OpenFile, keys: Sequence[Key], end: int, duration_us: int

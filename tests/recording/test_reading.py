@@ -13,13 +13,12 @@ from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import Manifest, State, write_manifest
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
 from imagemp.recording.reading import (
-    contact_sheet,
-    evenly_spaced,
     pages,
     read_pixels,
     sessions,
     unended,
 )
+from imagemp.recording.sheet import contact_sheet, evenly_spaced
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 from tests.recording.shots import RGBD, record, shot

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from imagemp.recording.manifest import RecordedFile, read_manifest
+from imagemp.recording.manifest import read_manifest
 from imagemp.recording.plan import SegmentLimits
 from imagemp.recording.repairing import repair_session
 
@@ -109,16 +109,3 @@ def test_an_empty_folder_of_a_session_that_never_began_is_closed(
     assert (manifest.state, manifest.files) == ("recovered", [])
     assert manifest.ended_unix_ns == BEGAN_NS
     assert law(folder).encoders["main"].recorded == 0
-
-
-def test_other_formats_are_listed_and_left_as_they_are(folder: Path) -> None:
-    (folder / "small-0000.mkv").write_bytes(b"not looked into")
-    (folder / "small.csv").write_text("seq,index,file,page\n0,0,small-0000.mkv,0\n")
-
-    repair = repair_session(folder)
-
-    file = RecordedFile("small-0000.mkv", "small", 1, 15)
-    assert read_manifest(folder).files[-1] == file
-    assert repair.summary["untouched"] == ["small-0000.mkv"]
-    assert (folder / "small-0000.mkv").read_bytes() == b"not looked into"
-    assert "small" not in law(folder).encoders

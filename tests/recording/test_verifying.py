@@ -113,7 +113,7 @@ def not_list_a_file(folder: Path) -> None:
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (spoil_a_pixel, "seq 1, index 1: the pixels are not those that were written"),
     (spoil_a_page, "no page can be made out"),
-    (break_a_link, "frames-0000.tif: 1 links do not lead on"),
+    (break_a_link, "frames-0000.tif: wrong: 1 link"),
     (leave_a_ghost, "frames-0002.tif: 4 bytes behind the last good frame"),
     (empty_a_file, "frames-0002.tif: has no good frame"),
     (lose_a_file, "frames-0002.tif: session.json lists it, and it is not there"),

@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 
 from imagemp.errors import RecordingError
+from imagemp.recording.decoding import count_packets, read_video
 from imagemp.recording.disk import is_full
 from imagemp.recording.folder import segment_paths
 from imagemp.recording.video import VideoWriter
-from imagemp.recording.videofile import (
-    conclude,
-    count_packets,
-    last_of,
-    read_video,
-    walk_video,
-)
+from imagemp.recording.videofile import conclude, last_of, walk_video
 from imagemp.recording.writer import Recording
 from imagemp.spec import Field
 from tests.recording.filmer import film, plan_of, read_number, record
@@ -175,20 +170,6 @@ def test_no_byte_of_a_head_can_be_wrong_without_being_seen(
         path.write_bytes(hurt)
 
         assert len(list(walk_video(path))) == (3 if at in durations else 2), at
-
-
-@pytest.mark.parametrize("kind", ["mp4", "mkv"])
-def test_after_a_power_cut_frames_without_their_data_are_cut_off(
-    tmp_path: Path, kind: str
-) -> None:
-    path = abandoned(tmp_path, kind, 5)
-    fourth = list(walk_video(path))[3]
-    with path.open("r+b") as file:
-        file.seek(fourth.data_at)
-        file.write(bytes(fourth.nbytes))
-
-    assert conclude(path, MOST, check_data=True) == 3
-    assert [read_number(pixels) for _, pixels in read_video(path)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv"])
