@@ -2,8 +2,13 @@
 
 import logging
 import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 PLAIN = "%(levelname)s %(message)s"
+QUIET_S = 10.0  # between two tracebacks that are the same
+REMEMBERED = 32  # different ones
 
 
 def log_to_stderr() -> None:
@@ -12,6 +17,7 @@ def log_to_stderr() -> None:
     handler.setFormatter(
         JournalFormatter() if leads_to_journal(2) else logging.Formatter(PLAIN)
     )
+    handler.addFilter(Repeats())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -27,6 +33,52 @@ class JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         lines = super().format(record).splitlines()
         return "\n".join(f"<{priority(record.levelno)}>{line}" for line in lines)
+
+
+@dataclass(slots=True)
+class Told:
+    """When a traceback was last shown, and how often it came since."""
+
+    at: float
+    left_out: int = 0
+
+
+class Repeats(logging.Filter):
+    """Shows the same traceback once in 10 s, and says how many were left out.
+
+    User code that raises at each frame would else fill the journal, and a Pi's card.
+
+    Args:
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._told: dict[str, Told] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.exc_info:
+            return True
+        if record.exc_text is None:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        return self._is_due(record, record.exc_text)
+
+    def _is_due(self, record: logging.LogRecord, trace: str) -> bool:
+        now, told = self._clock(), self._told.pop(trace, None)
+        if told is None:
+            told = Told(now)
+        elif now - told.at < QUIET_S:
+            told.left_out += 1
+            self._told[trace] = told
+            return False
+        if told.left_out:
+            record.msg = f"{record.getMessage()} (and {told.left_out} times before)"
+            record.args = None
+        self._told[trace] = Told(now)
+        while len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
 
 
 def priority(level: int) -> int:
