@@ -47,6 +47,7 @@ class Facts:
             leave.
         problem: Why it failed: code, message and hint.
         spans: When each encoder is to record.
+        is_autostart: Nobody asked for it: it began with the daemon.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Facts:
     clock: list[tuple[int, int]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     spans: dict[str, Spans] = field(default_factory=dict)
+    is_autostart: bool = False
 
     def __post_init__(self) -> None:
         encoders = (w for w in self.plan.workers if w.kind == "encoder")
@@ -85,6 +87,11 @@ class Facts:
     def is_ending(self) -> bool:
         """Whether no more frames are wanted."""
         return self.stage in (Stage.STOPPING, Stage.FINALISING)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nobody asked for it, and it could not begin."""
+        return self.is_autostart and self.problem is not None and not self.t_start_ns
 
     def fail(self, code: str, message: str, hint: str = "") -> None:
         """Remember the first thing that went wrong."""

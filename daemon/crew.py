@@ -15,9 +15,10 @@ from imagemp.errors import ConfigError, ControlError
 from imagemp.link import close_all
 from imagemp.recording.folder import session_id
 from imagemp.ring.handover import Admitted, Again, Begin
-from imagemp.topics import callback_topic
+from imagemp.topics import callback_topic, event_topic
 
 from .accounts import Facts
+from .autostart import Autostart
 from .door import Guest
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
@@ -35,6 +36,7 @@ class StartOrder(Struct, frozen=True):
     duration_s: float | None = None
     frames: int | None = None
     at_unix: float | None = None
+    is_autostart: bool = False
 
 
 class Crew:
@@ -47,6 +49,7 @@ class Crew:
 
     Attributes:
         session: The one that is on, or the last one.
+        again: When a session that begins by itself, and could not, is tried again.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class Crew:
         self.plan = plan
         self.session: Session | None = None
         self.guests: dict[str, Guest] = {}
+        self.again = Autostart(self.autostart)
         self._publish, self._connect = publish, connect
+        self._is_leaving = False
         watch = Watch(self._ready, self._told, self._died)
         self.posts = {
             w.name: Post(w.name, w.kind, watch, never_gives_up=w.name == CAPTURE)
@@ -111,11 +116,18 @@ class Crew:
                 "change the configuration and `imagectl reload`",
             )
 
+    def autostart(self) -> None:
+        """Begin the session that the configuration asks for, once it can begin."""
+        done = self.start(StartOrder(self.plan, is_autostart=True)).run.done
+        done.add_done_callback(lambda over: self._autostart_over(over.result()))
+
     def start(self, order: StartOrder) -> Session:
         """Begin a session; its `first` and `done` tell how it goes."""
+        self.again.cancel()
         now = time.time_ns()
         name = session_id(self.plan.name, now, os.urandom(2).hex())
         facts = Facts(name, order.plan, now, order.duration_s, order.frames)
+        facts.is_autostart = order.is_autostart
         run = Run(facts, self.posts, self.guests, self._publish)
         self.session = Session(run)
         for guest in self.guests.values():
@@ -125,6 +137,7 @@ class Crew:
 
     def stop(self, *, now: bool = False) -> None:
         """End the session, if one is on; its `done` tells when all is drained."""
+        self.again.cancel()
         if self.session is not None:
             self.session.ending.stop(now=now)
 
@@ -199,7 +212,15 @@ class Crew:
 
     async def leave(self) -> None:
         """Have every worker leave."""
+        self._is_leaving = True
+        self.again.cancel()
         await asyncio.gather(*(post.leave() for post in self.posts.values()))
+
+    def _autostart_over(self, facts: Facts) -> None:
+        if not self._is_leaving and (delay := self.again.ended(facts)) is not None:
+            body = {"name": "autostart_again", "pipeline": self.plan.name}
+            details = {"seconds": round(delay, 2), "session": facts.id}
+            self._publish(event_topic(self.plan.name), {**body, "details": details})
 
     def _seat(self, session: Session, guest: Guest) -> None:
         guest.send(Begin(session.facts.id))

@@ -211,6 +211,7 @@ class Ending:
             msgspec.to_builtins(facts.counts),
             [*facts.events, *left_out],
             facts.clock,
+            facts.is_void,
         )
         if post.kind == "encoder":
             post.send(order)
@@ -224,6 +225,7 @@ class Ending:
         for ring in run.rings.values():
             run.send(ring.plan.producer, LetGo())
             ring.close()
+        facts.dir = "" if facts.is_void else facts.dir
         run.set_stage(Stage.INCOMPLETE if facts.problem else Stage.COMPLETE)
         run.over()
 

@@ -39,9 +39,6 @@ class Daemon(Protocol):
     async def reload(self) -> Result:
         """Read the configuration again."""
 
-    def time_reports(self) -> None:
-        """A session has begun: report on it."""
-
     def ask_to_stop(self) -> None:
         """Stop cleanly."""
 
@@ -123,7 +120,7 @@ class Requests:
         self, params: messages.SessionStop, _asked: Asked
     ) -> Result:
         """Stop sessions; answers when all is drained and closed."""
-        crews = self._busy(params.pipelines, params.session, "stop")
+        crews = self._busy(params.pipelines, params.session, "stop", awaited=True)
         for crew in crews:
             crew.stop(now=params.now)
         return await results(sessions_of(crews))
@@ -235,7 +232,6 @@ class Requests:
             crew.check_plan(order.plan)
         both = zip(crews, orders, strict=True)
         sessions = [crew.start(order) for crew, order in both]
-        self._daemon.time_reports()
         if params.wait == "first":
             return await firsts(sessions)
         return await results(sessions) if params.wait == "done" else begun(sessions)
@@ -261,12 +257,16 @@ class Requests:
                 )
         return [crews[name] for name in names or crews]
 
-    def _busy(self, names: list[str], session: str | None, what: str) -> list[Crew]:
+    def _busy(
+        self, names: list[str], session: str | None, what: str, *, awaited: bool = False
+    ) -> list[Crew]:
+        """Give those whose session is on; or, `awaited`, is to be tried again."""
         crews = self._crews(names)
         busy = [
             crew
             for crew in crews
-            if crew.is_busy and session in (None, session_id_of(crew))
+            if (crew.is_busy or (awaited and crew.again.is_waiting))
+            and session in (None, session_id_of(crew))
         ]
         if not busy or (names and len(busy) != len(crews)):
             idle = (

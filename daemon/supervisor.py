@@ -14,17 +14,19 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from imagemp.config import Config, load
 from imagemp.errors import ConfigError, ControlError, RingError
 from imagemp.link import close_all, pair
 from imagemp.ring.handover import Again
 from imagemp.topics import HEARTBEAT, STATE, metrics_topic
 
-from .crew import Crew, StartOrder
+from .crew import Crew
 from .door import Door, Guest
-from .notify import Notifier
 from .pipeline import plan_pipeline
 from .post import Post, Watch
+from .pulse import Pulse, status_line
 from .recovery import Recovery
 from .reports import Meter, metrics, status, worker
 from .requests import Requests
@@ -33,9 +35,6 @@ from .timers import Timers
 from .workers.orders import Asked, Forgotten, Listen, Publish, Serve, Serving, Told
 
 log = logging.getLogger(__name__)
-HEARTBEAT_S = 1.0
-EXTEND_S = 15
-STATE_S = 5  # heartbeats between two states that nothing has changed
 
 
 class Supervisor:
@@ -53,13 +52,12 @@ class Supervisor:
         self.began = time.monotonic()
         self.crews: dict[str, Crew] = {}
         self.is_stopping = False
-        self.notifier = Notifier()
+        self.pulse = Pulse(self._beat, lambda: self.publish(STATE, {}))
         self.requests = Requests(self)
         self.recovery = Recovery(self.publish, self._is_on)
         self._meters: dict[str, Meter] = {}
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._beats = 0
         self._changing: set[str] = set()  # pipelines that a reload is replacing
         self._timers = Timers()
         watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
@@ -70,14 +68,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.ask_to_stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._dump)
         self.gateway.start()
         self._door = Door(
             self.sockets.frames, self._admit, self._attach_again, self._dismiss
         )
         for name in self.config.pipelines:
             self._add_crew(name)
-        self._beat()
-        self._keep_alive()
+        self.pulse.start()
         await self._stop.wait()
         await self._shut_down()
 
@@ -141,7 +139,8 @@ class Supervisor:
         """Publish telemetry; a state is made here, of everything."""
         if topic == STATE:
             body = self.status()
-            self.notifier.status(self._status_line())
+            self._tell_systemd()
+            self.time_reports()
         try:
             self.gateway.send(Publish(topic, body))
         except RingError as error:  # larger than a packet
@@ -149,7 +148,8 @@ class Supervisor:
 
     def time_reports(self) -> None:
         """Report at the configured rate while any session is on."""
-        if "report" not in self._timers:
+        is_busy = any(crew.is_busy for crew in self.crews.values())
+        if is_busy and "report" not in self._timers:
             self._report()
 
     # -- pipelines
@@ -166,8 +166,7 @@ class Supervisor:
         self.crews[name], self._meters[name] = crew, Meter()
         crew.start_workers()
         if crew.plan.autostart:
-            crew.start(StartOrder(crew.plan))
-            self.time_reports()
+            crew.autostart()
 
     def _connect(self, topic: str) -> socket.socket:
         """Give one end of a socket pair; the gateway publishes what comes out."""
@@ -212,7 +211,7 @@ class Supervisor:
     def _gateway_told(self, _post: Post, told: Told, fds: list[int]) -> None:
         close_all(fds)
         if isinstance(told, Serving):
-            self.notifier.ready()
+            self.pulse.notifier.ready()
             self.recovery.look(self.config)
         elif isinstance(told, Asked):
             self.requests.ask(told)
@@ -239,25 +238,11 @@ class Supervisor:
     def _beat(self) -> None:
         uptime = round(time.monotonic() - self.began, 1)
         self.publish(HEARTBEAT, {"uptime_s": uptime})
-        self._beats += 1
-        if self._beats % STATE_S == 0:
-            self.publish(STATE, {})
-        self._timers.set("beat", HEARTBEAT_S, self._beat)
+        if any(crew.is_busy for crew in self.crews.values()):
+            self._tell_systemd()
 
-    def _keep_alive(self) -> None:
-        if (period := self.notifier.watchdog_s) is not None:
-            self.notifier.alive()
-            self._timers.set("watchdog", period / 2, self._keep_alive)
-
-    def _status_line(self) -> str:
-        lines = []
-        for name, crew in self.crews.items():
-            counts = crew.counts()
-            dropped = sum(counts.dropped.values())
-            stage = crew.session.facts.stage if crew.session is not None else "idle"
-            fps = self._meters[name].fps if crew.is_busy else 0.0
-            lines.append(f"{name} {stage} {fps:.1f} fps, {dropped} dropped")
-        return "; ".join(lines) or "no pipeline"
+    def _tell_systemd(self) -> None:
+        self.pulse.notifier.status(status_line(self.crews, self._meters))
 
     # -- the end
 
@@ -265,18 +250,22 @@ class Supervisor:
         task = self._loop.create_task(self._reload_by_signal())
         task.add_done_callback(lambda _: None)
 
+    def _dump(self) -> None:
+        """SIGUSR1: the whole status goes to the log, where no client gets through."""
+        log.info("status: %s", msgspec.json.encode(self.status()).decode())
+
     async def _reload_by_signal(self) -> None:
-        self.notifier.reloading()
+        self.pulse.notifier.reloading()
         try:
             result = await self.reload()
             log.info("reloaded, changed: %s", result["changed"])
         except ConfigError as error:
             log.error("not reloaded: %s", error)
-        self.notifier.ready()
+        self.pulse.notifier.ready()
 
     async def _shut_down(self) -> None:
         """Drain, then let the workers go, the gateway last."""
-        self.notifier.stopping()
+        self.pulse.notifier.stopping()
         self.recovery.stop()
         self.publish(STATE, {})
         crews = list(self.crews.values())
@@ -285,15 +274,11 @@ class Supervisor:
         ]
         for crew in crews:
             crew.stop()
-        self._extend()
+        self.pulse.extend()
         await asyncio.gather(*ending)
         await asyncio.gather(*(crew.leave() for crew in crews))
         self._door.close()
         self.publish(STATE, {})
         await self.gateway.leave()
         self._timers.cancel()
-
-    def _extend(self) -> None:
-        """Ask systemd for time as long as frames are being written."""
-        self.notifier.extend(EXTEND_S)
-        self._timers.set("extend", EXTEND_S / 3, self._extend)
+        self.pulse.stop()

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from imagemp.errors import DiskError, ImagempError
 from imagemp.recording.disk import cause_of
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import (
+    MANIFEST,
     Manifest,
     RecordedFile,
     read_manifest,
@@ -157,6 +158,8 @@ class Papers:
 
     def finalise(self, order: Finalise, files: list[RecordedFile]) -> None:
         """Add this encoder's files; and all else, if the order is the last."""
+        if order.is_void and order.state != "running" and self._remove():
+            return
         with logged():
             manifest = read_manifest(self.path)
             manifest.files = [*manifest.files, *files]
@@ -180,6 +183,15 @@ class Papers:
                 manifest.state, manifest.counts = "incomplete", counts
                 manifest.files = files
                 write_manifest(self.path, manifest)
+
+    def _remove(self) -> bool:
+        """Remove the folder; it stays if there is more in it than a manifest."""
+        with suppress(OSError):
+            if [path.name for path in self.path.iterdir()] == [MANIFEST]:
+                (self.path / MANIFEST).unlink()
+                self.path.rmdir()
+                return True
+        return False
 
     def close(self) -> None:
         """Let go of the folder. May be called twice."""

@@ -123,6 +123,7 @@ class Finalise(Order, frozen=True):
 
     Attributes:
         state: `running` for all but the last encoder, which writes the rest too.
+        is_void: Nobody asked for the session, and it never began: keep nothing.
     """
 
     state: Literal["running", "complete", "incomplete"]
@@ -130,6 +131,7 @@ class Finalise(Order, frozen=True):
     counts: dict[str, Any]
     events: list[dict[str, Any]]
     clock: list[tuple[int, int]]
+    is_void: bool = False
 
 
 class Discard(Order, frozen=True):
