@@ -4,26 +4,37 @@
         rgb = camera.get_rgb_image()          # grabs, then retrieves
         depth = camera.retrieve_depth_map()   # of the same frame
 
-The methods are those of airo-camera-toolkit's RGB and RGBD receivers.
+The methods are those of airo-camera-toolkit's RGB, RGBD and stereo RGBD receivers.
 """
 
 import time
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import Evicted, FrameShapeError, ImagempError
 from .frames import AnyArray, Frame
+from .images import (
+    FloatImage,
+    IntImage,
+    Matrix,
+    PointCloud,
+    as_float,
+    as_int,
+    as_metres,
+    as_picture,
+    as_points,
+    as_rgb,
+)
 from .receiver import Receiver
 
-FloatImage = npt.NDArray[np.float32]
-IntImage = npt.NDArray[np.uint8]
-Matrix = npt.NDArray[np.float64]
-Number = TypeVar("Number", np.float32, np.uint8)
-
-COLOUR_PLANES = ("image", "rgb")
+LEFT, RIGHT = "left", "right"
+COLOUR_PLANES = {LEFT: ("left", "image", "rgb"), RIGHT: ("right",)}
+INTRINSICS = {
+    LEFT: ("intrinsics", "intrinsics_left"),
+    RIGHT: ("intrinsics_right", "intrinsics"),
+}
 MILLIMETRES = 0.001
 
 
@@ -37,7 +48,8 @@ class CameraReceiver:
     """Gives images of one pipeline, whatever sessions begin and end there.
 
     Each `get_*` grabs a frame; each `retrieve_*` looks at the one grabbed last. All
-    arrays are copies, for keeping. For one thread.
+    arrays are copies, for keeping. `view` is `left` or `right` of a stereo source,
+    with one plane for each; any other source has a left view alone. For one thread.
 
     Args:
         pipeline: Whose frames.
@@ -84,19 +96,19 @@ class CameraReceiver:
         self._grabbed()
         return self._receiver.fps
 
-    def intrinsics_matrix(self) -> Matrix:
+    def intrinsics_matrix(self, view: str = LEFT) -> Matrix:
         """Give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], pixels.
 
         Raises:
-            FrameShapeError: The source tells no field `intrinsics`, 3 x 3.
+            FrameShapeError: The source tells no field `intrinsics`, 3 x 3, nor
+                `intrinsics_left` or `intrinsics_right`.
         """
-        found = self._grabbed().info.fields.get("intrinsics")
-        if found is None or np.shape(found) != (3, 3):
-            raise FrameShapeError(
-                f"{self._name}: frames have no field 'intrinsics' of shape (3, 3)",
-                "a source of your own may add it: see examples/rgbd.py",
-            )
-        return np.array(found, np.float64)
+        return self._matrix(INTRINSICS[view], 3)
+
+    @property
+    def pose_of_right_view_in_left_view(self) -> Matrix:
+        """4 x 4, metres; a field of this name."""
+        return self._matrix(("pose_of_right_view_in_left_view",), 4)
 
     # -- frames
 
@@ -122,28 +134,42 @@ class CameraReceiver:
                 "is a session on? imagectl status",
             )
 
-    def get_rgb_image(self) -> FloatImage:
+    def grab_images(self) -> None:
+        """Do what `grab` does, under the toolkit's later name."""
+        self.grab()
+
+    def get_rgb_image(self, view: str = LEFT) -> FloatImage:
         """Grab, and give the image: (height, width, 3), 0 to 1."""
         self.grab()
-        return self.retrieve_rgb_image()
+        return self.retrieve_rgb_image(view)
 
-    def get_rgb_image_as_int(self) -> IntImage:
+    def get_rgb_image_as_int(self, view: str = LEFT) -> IntImage:
         """Grab, and give the image: (height, width, 3), 0 to 255."""
         self.grab()
-        return self.retrieve_rgb_image_as_int()
+        return self.retrieve_rgb_image_as_int(view)
 
     def get_depth_map(self) -> FloatImage:
         """Grab, and give the distances: (height, width), metres."""
         self.grab()
         return self.retrieve_depth_map()
 
-    def retrieve_rgb_image(self) -> FloatImage:
-        """Give the grabbed image: (height, width, 3), 0 to 1. Grey is expanded."""
-        return as_rgb(as_float(self._colours()))
+    def get_depth_image(self) -> IntImage:
+        """Grab, and give the distances for the eye: (height, width, 3), 0 to 255."""
+        self.grab()
+        return self.retrieve_depth_image()
 
-    def retrieve_rgb_image_as_int(self) -> IntImage:
+    def get_colored_point_cloud(self) -> PointCloud:
+        """Grab, and give a point for each pixel whose distance is known."""
+        self.grab()
+        return self.retrieve_colored_point_cloud()
+
+    def retrieve_rgb_image(self, view: str = LEFT) -> FloatImage:
+        """Give the grabbed image: (height, width, 3), 0 to 1. Grey is expanded."""
+        return as_rgb(as_float(self._colours(view)))
+
+    def retrieve_rgb_image_as_int(self, view: str = LEFT) -> IntImage:
         """Give the grabbed image: (height, width, 3), 0 to 255. Grey is expanded."""
-        return as_rgb(as_int(self._colours()))
+        return as_rgb(as_int(self._colours(view)))
 
     def retrieve_depth_map(self) -> FloatImage:
         """Give the grabbed distances: (height, width), metres.
@@ -153,10 +179,24 @@ class CameraReceiver:
         Raises:
             FrameShapeError: There is no plane `depth`.
         """
-        depth = self._plane(("depth",))
-        if depth.dtype.kind == "f":
-            return depth.astype(np.float32)
-        return np.multiply(depth, self._depth_scale, dtype=np.float32)
+        return as_metres(self._plane(("depth",)), self._depth_scale)
+
+    def retrieve_depth_image(self) -> IntImage:
+        """Give the grabbed distances for the eye: the farthest 255, unknown ones 0."""
+        return as_picture(self.retrieve_depth_map())
+
+    def retrieve_confidence_map(self) -> FloatImage:
+        """Give how sure the source is of each distance: (height, width), 0 to 1.
+
+        Raises:
+            FrameShapeError: There is no plane `confidence`.
+        """
+        return as_float(self._plane(("confidence",)))
+
+    def retrieve_colored_point_cloud(self) -> PointCloud:
+        """Give a point for each pixel of the grabbed frame whose distance is known."""
+        image = self.retrieve_rgb_image_as_int()
+        return as_points(self.retrieve_depth_map(), image, self.intrinsics_matrix())
 
     def get_current_timestamp(self) -> float:
         """Give the wall clock at the exposure of the grabbed frame, unix seconds."""
@@ -187,8 +227,18 @@ class CameraReceiver:
         assert self._frame is not None  # noqa: S101 - or grab had raised
         return self._frame
 
-    def _colours(self) -> AnyArray:
-        return self._plane(COLOUR_PLANES)
+    def _colours(self, view: str = LEFT) -> AnyArray:
+        return self._plane(COLOUR_PLANES[view])
+
+    def _matrix(self, names: tuple[str, ...], size: int) -> Matrix:
+        fields = self._grabbed().info.fields
+        for name in names:
+            if np.shape(fields.get(name, ())) == (size, size):
+                return np.array(fields[name], np.float64)
+        raise FrameShapeError(
+            f"{self._name}: frames have no field {names[0]!r} of shape {size, size}",
+            "a source of your own may add it: see examples/rgbd.py",
+        )
 
     def _plane(self, names: tuple[str, ...]) -> AnyArray:
         planes = self._grabbed().planes
@@ -198,48 +248,3 @@ class CameraReceiver:
         raise FrameShapeError(
             f"{self._name}: no plane {' or '.join(names)}; there is {', '.join(planes)}"
         )
-
-
-def as_float(pixels: AnyArray) -> FloatImage:
-    """Give pixels from 0 to 1; integers have their full range, floats that already.
-
-    Raises:
-        FrameShapeError: They are of another dtype.
-    """
-    if pixels.dtype.kind == "f":
-        return pixels.astype(np.float32)
-    _check_integer(pixels)
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-
-
-def as_int(pixels: AnyArray) -> IntImage:
-    """Give pixels from 0 to 255; integers have their full range, floats 0 to 1.
-
-    Raises:
-        FrameShapeError: They are of another dtype.
-    """
-    if pixels.dtype.kind == "f":
-        levels: AnyArray = np.rint(np.clip(pixels, 0, 1) * 255)
-        return levels.astype(np.uint8)
-    _check_integer(pixels)
-    shift = 8 * (pixels.dtype.itemsize - 1)
-    highest: AnyArray = np.right_shift(pixels, shift)
-    return highest.astype(np.uint8)
-
-
-def as_rgb(pixels: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Give three colours a pixel: grey is expanded, a fourth one (alpha) left out.
-
-    Raises:
-        FrameShapeError: It is no image.
-    """
-    if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1):
-        return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
-    if pixels.ndim == 3 and pixels.shape[2] in {3, 4}:
-        return pixels[..., :3].copy()
-    raise FrameShapeError(f"shape {pixels.shape} is no image of 1, 3 or 4 colours")
-
-
-def _check_integer(pixels: AnyArray) -> None:
-    if pixels.dtype.kind != "u":
-        raise FrameShapeError(f"an image of dtype {pixels.dtype}, expected u1, u2 or f")

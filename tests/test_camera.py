@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import imagemp
-from imagemp.camera import CameraReceiver, as_float, as_int, as_rgb
+from imagemp.camera import CameraReceiver
 from imagemp.daemon.sources.synthetic import read_seq
 from imagemp.errors import FrameShapeError
+from imagemp.images import as_float, as_int, as_picture, as_points, as_rgb
 from tests.daemon.test_recording import begin
 from tests.running import Daemon, running
 
@@ -28,16 +29,54 @@ source = {{ kind = "synthetic", {SIZE}, fps = 50, channels = 3, depth = true }}
 source = {{ kind = "synthetic", {SIZE}, fps = 100, dtype = "u2" }}
 [pipelines.wall]
 source = {{ kind = "{EXAMPLE}:Wall", {SIZE}, fps = 100 }}
+[pipelines.stereo]
+source = {{ kind = "{{folder}}/pair.py:Pair" }}
 [pipelines.idle]
 source = {{ kind = "synthetic" }}
+"""
+
+
+PAIR = """
+import numpy as np
+from imagemp import Field, FrameSpec, Plane
+from imagemp.daemon.sources.base import Grab, Source
+from imagemp.daemon.sources.pace import Pace
+
+LEFT, RIGHT = np.diag([50.0, 50, 1]), np.diag([60.0, 60, 1])
+POSE = np.eye(4) + np.outer([0.12, 0, 0, 0], [0, 0, 0, 1])
+
+class Pair(Source):
+    def open(self):
+        self.pace, self.fps = Pace(50), 50.0
+        planes = [Plane(name, (4, 6, 3), "u1") for name in ("left", "right")]
+        planes += [Plane("depth", (4, 6), "f4"), Plane("confidence", (4, 6), "f4")]
+        fields = [Field(f"intrinsics_{s}", "f8", (3, 3)) for s in ("left", "right")]
+        fields.append(Field("pose_of_right_view_in_left_view", "f8", (4, 4)))
+        return FrameSpec(tuple(planes), tuple(fields))
+
+    def grab(self, wake):
+        if not self.pace.wait(wake):
+            return None
+        fields = {"intrinsics_left": LEFT, "intrinsics_right": RIGHT}
+        fields["pose_of_right_view_in_left_view"] = POSE
+        return Grab(*self.pace.take_newest(), fields=fields)
+
+    def retrieve(self, frame):
+        frame["left"][:], frame["right"][:] = 10, 20
+        frame["depth"][:], frame["confidence"][:] = 2, 0.75
+
+    def close(self):
+        pass
 """
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon all of whose cameras run, but for `idle`."""
-    with running(tmp_path_factory.mktemp("daemon"), CONFIG) as started:
-        for pipeline in ("grey", "colour", "deep", "wall"):
+    folder = tmp_path_factory.mktemp("daemon")
+    (folder / "pair.py").write_text(PAIR)
+    with running(folder, CONFIG) as started:
+        for pipeline in ("grey", "colour", "deep", "wall", "stereo"):
             begin(started, pipeline=pipeline)
         yield started
 
@@ -110,6 +149,56 @@ def test_a_depth_of_integers_is_in_units_of_the_scale(daemon: Daemon) -> None:
     assert 900 < far.min() <= far.max() < 2600
 
 
+def test_the_two_views_of_a_stereo_source_are_told_apart(daemon: Daemon) -> None:
+    with CameraReceiver("stereo", directory=daemon.runtime) as camera:
+        camera.grab_images()
+        left, right = (camera.retrieve_rgb_image_as_int(v) for v in ("left", "right"))
+        focal = [camera.intrinsics_matrix(v)[0, 0] for v in ("left", "right")]
+        pose = camera.pose_of_right_view_in_left_view
+        sure = camera.retrieve_confidence_map()
+        resolution = camera.resolution
+
+    assert (left.max(), right.min()) == (10, 20)
+    assert focal == [50, 60]
+    assert pose[:, 3].tolist() == [0.12, 0, 0, 1]
+    assert (sure == 0.75).all()
+    assert resolution == (6, 4)
+
+
+def test_a_point_cloud_has_the_place_and_colour_of_each_pixel(daemon: Daemon) -> None:
+    with CameraReceiver("wall", directory=daemon.runtime) as camera:
+        points, colours = camera.get_colored_point_cloud()
+        depth = camera.retrieve_depth_map()
+        image = camera.retrieve_rgb_image_as_int()
+
+    x, y = 50, 12  # focal length 64, centre (32, 24)
+    z = depth[y, x]
+    at = y * 64 + x
+    assert points[at] == pytest.approx([(x - 32) / 64 * z, (y - 24) / 64 * z, z])
+    assert colours[at].tolist() == image[y, x].tolist()
+    assert len(points) == len(colours) == 64 * 48
+
+
+def test_a_distance_that_is_unknown_is_no_point_and_black() -> None:
+    metres = np.array([[0, np.nan, 1.0, 4.0]], np.float32)
+    rgb = np.arange(12, dtype=np.uint8).reshape(1, 4, 3)
+
+    cloud = as_points(metres, rgb, np.eye(3))
+
+    assert cloud.points.tolist() == [[2, 0, 1], [12, 0, 4]]
+    assert cloud.colors.tolist() == [[6, 7, 8], [9, 10, 11]]
+    assert as_picture(metres)[0, :, 0].tolist() == [0, 0, 64, 255]
+
+
+def test_a_depth_can_be_looked_at(daemon: Daemon) -> None:
+    with CameraReceiver("wall", directory=daemon.runtime) as camera:
+        picture = camera.get_depth_image()
+
+    assert (picture.shape, picture.dtype.str) == ((48, 64, 3), "|u1")
+    assert picture.max() == 255
+    assert picture[0, 0, 0] < picture[0, -1, 0]  # the wall is farther on the right
+
+
 # ---- waiting
 
 
@@ -149,6 +238,8 @@ def test_what_the_source_does_not_tell_is_asked_for_by_name(daemon: Daemon) -> N
             camera.intrinsics_matrix()
         with pytest.raises(FrameShapeError, match="no plane depth; there is image"):
             camera.get_depth_map()
+        with pytest.raises(FrameShapeError, match="no plane right; there is image"):
+            camera.get_rgb_image("right")
 
 
 @pytest.mark.parametrize(
