@@ -8,6 +8,7 @@ import errno
 import fcntl
 import mmap
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -182,9 +183,15 @@ def _overflow_file(geometry: Geometry, folder: Path | None) -> int:
     """Make a file without a name, all of it allocated: storing cannot fail later."""
     where = folder or Path("/var/tmp")  # noqa: S108 - nameless, mode 0600
     size = geometry.file_nbytes
-    fd = -1
     try:
-        fd = os.open(where, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        with tempfile.TemporaryFile(dir=where, buffering=0) as file:
+            fd = os.dup(file.fileno())
+    except OSError as error:
+        raise RingError(
+            f"ring.overflow_dir: {where}: {error.strerror}",
+            'choose another, or set overflow = "memory" or "none"',
+        ) from error
+    try:
         os.posix_fallocate(fd, 0, size)
     except OSError as error:
         _close(fd)

@@ -47,22 +47,25 @@ def test_a_disk_too_small_for_the_overflow_is_told_at_the_start(
     assert 'set overflow = "memory"' in refused.hint
 
 
+MAKING = (Op.TMPFILE, Op.CREATE)  # without a name, else with one that goes at once
+
+
 @pytest.mark.parametrize(
-    ("error", "op", "told"),
+    ("error", "ops", "told"),
     [
-        (errno.ENOSPC, Op.FALLOCATE, "No space left on device"),
-        (errno.EDQUOT, Op.FALLOCATE, "Disk quota exceeded"),
-        (errno.EIO, Op.FALLOCATE, "Input/output error"),
-        (errno.EACCES, Op.TMPFILE, "Permission denied"),
-        (errno.EROFS, Op.TMPFILE, "Read-only file system"),
+        (errno.ENOSPC, (Op.FALLOCATE,), "size: 19 MiB in {}: No space left on device"),
+        (errno.EDQUOT, (Op.FALLOCATE,), "size: 19 MiB in {}: Disk quota exceeded"),
+        (errno.EIO, (Op.FALLOCATE,), "size: 19 MiB in {}: Input/output error"),
+        (errno.EACCES, MAKING, "dir: {}: Permission denied"),
+        (errno.EROFS, MAKING, "dir: {}: Read-only file system"),
     ],
 )
 def test_a_disk_that_takes_no_overflow_is_told_at_the_start(
-    tmp_path: Path, disk: FaultyDisk, error: int, op: Op, told: str
+    tmp_path: Path, disk: FaultyDisk, error: int, ops: tuple[Op, ...], told: str
 ) -> None:
     with recording(tmp_path) as (daemon, _):
         pid = daemon.pid("capture")
-        disk.break_down(error, op)
+        disk.break_down(error, *ops)
         refused = refusal(daemon)
         check_goes_on(daemon, "ring.overflow=memory")
         disk.repair()
@@ -70,7 +73,7 @@ def test_a_disk_that_takes_no_overflow_is_told_at_the_start(
         assert daemon.pid("capture") == pid
 
     assert refused.code == "E_CONFIG"
-    assert f"ring.overflow_size: 19 MiB in {disk.place}: {told}" in str(refused)
+    assert f"ring.overflow_{told.format(disk.place)}" in str(refused)
 
 
 def test_a_folder_that_is_read_only_is_told_at_the_start(tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_a_folder_that_is_read_only_is_told_at_the_start(tmp_path: Path) -> None
         refused = refusal(daemon)
 
     assert refused.code == "E_CONFIG"
-    assert f"in {spill}: Read-only file system" in str(refused)
+    assert f"ring.overflow_dir: {spill}: Read-only file system" in str(refused)
 
 
 # -- memory
