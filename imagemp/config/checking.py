@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from .dropins import lacking
 from .holding import Room, lack_of_room, rate
 from .machine import (
     Finding,
@@ -50,6 +51,7 @@ def check(config: Config, memory: Memory | None = None) -> list[Finding]:
         needs += _needs(pipeline, key, data_dir)
         findings += _pipeline_findings(pipeline, key)
     needs += _floors(config)
+    findings += lacking(config)
     if not config.pipelines:
         findings.append(Finding("warning", "pipelines", "there is none to start"))
     return [*findings, weigh_memory(needs, memory or Memory.here()), *weigh_disk(needs)]

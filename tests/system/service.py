@@ -42,9 +42,13 @@ class Service:
         if config is not None:
             self.machine.write(CONFIG, config)
         if drop_in:
-            self.machine.write(f"/etc/systemd/system/{UNIT}.d/test.conf", drop_in)
-            self.machine.run("systemctl", "daemon-reload")
+            self.drop_in("test.conf", drop_in)
         self.machine.run("systemctl", "start", UNIT)
+
+    def drop_in(self, name: str, text: str) -> None:
+        """Add a drop-in to the unit."""
+        self.machine.write(f"/etc/systemd/system/{UNIT}.d/{name}", text)
+        self.machine.run("systemctl", "daemon-reload")
 
     def show(self, key: str) -> str:
         """Give a property of the unit."""
