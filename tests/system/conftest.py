@@ -2,13 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .faulty_disk import FaultyDisk, faulty_disk
-from .machine import Machine
+from .machine import Machine, Ran
 from .recipe import TREE, what_install_needs
 from .root import Say, built_root, why_not
 from .service import MEMBER, STRANGER, UNIT, Service
@@ -16,7 +16,19 @@ from .service import MEMBER, STRANGER, UNIT, Service
 INSTALL_S = 300.0
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
 
-Make = Callable[[Machine, str], None]
+
+class Make:
+    """Runs `make TARGET` in a machine, without a network."""
+
+    def __call__(self, machine: Machine, target: str, tree: str = "/src") -> None:
+        """Run it; it must succeed."""
+        done = self.attempt(machine, target, tree=tree)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def attempt(self, machine: Machine, *words: str, tree: str = "/src") -> Ran:
+        """Run it to its end, however that is."""
+        command = ("make", "-C", tree, *words)
+        return machine.try_run(*command, env=OFFLINE, timeout_s=INSTALL_S)
 
 
 @pytest.fixture(scope="session")
@@ -35,15 +47,8 @@ def binds(built: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def make() -> Make:
-    """Run `make TARGET` in a machine, without a network."""
-
-    def run(machine: Machine, target: str) -> None:
-        done = machine.try_run(
-            *("make", "-C", "/src", target), env=OFFLINE, timeout_s=INSTALL_S
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    return run
+    """Run `make TARGET` in a machine."""
+    return Make()
 
 
 @pytest.fixture(scope="session")
