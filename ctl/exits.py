@@ -40,6 +40,7 @@ BY_CODE = {
     "E_LOST": Exit.FAILED,
     "E_CAMERA": Exit.FAILED,
     "E_CAMERA_WEDGED": Exit.FAILED,
+    "E_CLOCK": Exit.CONFLICT,
     "E_DISK": Exit.FAILED,
     "E_PERM": Exit.PERMISSION,
     "E_BUSY": Exit.CONFLICT,

@@ -44,6 +44,11 @@ class Start(Verb):
             "--at", type=_at, metavar="TIME", help="10:30 or 2026-11-20T10:30:00Z"
         )
         parser.add_argument(
+            "--force",
+            action="store_true",
+            help="with --at: though the system clock is not synchronised",
+        )
+        parser.add_argument(
             "-o",
             dest="overrides",
             action="append",
@@ -59,6 +64,7 @@ class Start(Verb):
             "duration_s": args.duration,
             "frames": args.frames,
             "at": args.at,
+            "force": args.force or None,
             "overrides": args.overrides or None,
         }
         given = {name: value for name, value in asked.items() if value is not None}

@@ -1,12 +1,11 @@
 """What a worker is told when a session begins, or when it comes back into one."""
 
-import os
-import time
 from typing import Any
 
 from .accounts import Facts
 from .pipeline import SOURCE
 from .rings import RingKeeper
+from .wallclock import is_synchronised
 from .workers.orders import OpenSession, Prepare
 
 
@@ -41,13 +40,3 @@ def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
         t_last,
         facts.plan.overlay if is_source else None,
     )
-
-
-def clock_pair() -> tuple[int, int]:
-    """Give boottime and wall clock of one instant, ns."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.time_ns()
-
-
-def is_synchronised() -> bool:
-    """Whether timesyncd has set the clock since boot."""
-    return os.path.exists("/run/systemd/timesync/synchronized")  # noqa: PTH110

@@ -24,6 +24,7 @@ from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
 from .run import Publish, Run
 from .session import Session
+from .together import Together
 from .workers.orders import Deliver, Speak, Told
 
 MAX_PLAN = 49152  # bytes: a worker is told its part in one packet
@@ -35,7 +36,7 @@ class StartOrder(Struct, frozen=True):
     plan: PipelinePlan
     duration_s: float | None = None
     frames: int | None = None
-    at_unix: float | None = None
+    together: Together | None = None
     is_autostart: bool = False
 
 
@@ -132,7 +133,7 @@ class Crew:
         self.session = Session(run)
         for guest in self.guests.values():
             self._seat(self.session, guest)
-        self.session.begin(order.at_unix)
+        self.session.begin(order.together or Together())
         return self.session
 
     def stop(self, *, now: bool = False) -> None:

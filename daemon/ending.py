@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from .accounts import Stage, close_law
-from .briefing import clock_pair
 from .post import Post
 from .run import Run
+from .wallclock import clock_pair
 from .workers.orders import Discard, Ended, Finalise, LetGo, Stop
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """When the encoders of a session record: orders and triggers, passed on as spans."""
 
-import time
 from typing import Any
 
 from imagemp.config.holding import Room, lack_of_room, rate
@@ -9,6 +8,7 @@ from imagemp.errors import ConfigError, ControlError
 from .pipeline import CAPTURE
 from .rings import RingKeeper
 from .run import Run
+from .wallclock import boottime_ns
 from .workers.gate import FOREVER
 from .workers.orders import SpanRecorded, Trigger, Triggered, Want
 
@@ -124,8 +124,3 @@ class Gates:
             raise ControlError(
                 "E_NOT_RUNNING", f"{facts.plan.name}: {what}: the session is ending"
             )
-
-
-def boottime_ns() -> int:
-    """Give the time by the clock of `t_arrival_ns`."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -17,6 +17,8 @@ from .crew import Crew, StartOrder
 from .pipeline import plan_pipeline
 from .post import Post
 from .replies import Result, begun, firsts, problem, results, session_id_of, sessions_of
+from .together import Together
+from .wallclock import check_clock, is_synchronised
 from .workers.orders import Answer, Asked
 
 log = logging.getLogger(__name__)
@@ -210,6 +212,9 @@ class Requests:
         """Start all or none; then wait for what was asked to wait for."""
         if self._daemon.is_stopping:
             raise ControlError("E_SHUTTING_DOWN", "the daemon is about to exit")
+        at_unix = params.at_unix()
+        if at_unix is not None and not params.force:
+            check_clock(is_right=is_synchronised())
         crews = self._crews(params.pipelines)
         if not crews:
             raise ControlError(
@@ -219,12 +224,13 @@ class Requests:
             crew.check_idle()
         names = [crew.plan.name for crew in crews]
         config = with_overrides(self._daemon.config, names, params.overrides)
+        together = Together(len(crews), at_unix)
         orders = [
             StartOrder(
                 plan_pipeline(config, crew.plan.name),
                 params.duration_s,
                 params.frames,
-                params.at_unix(),
+                together,
             )
             for crew in crews
         ]

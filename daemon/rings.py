@@ -68,12 +68,16 @@ class RingKeeper:
         self.epochs.append(Epoch(made, fds))
         self._sweep()
 
-    def go(self) -> None:
-        """Attach every reader, then let the producer start: it misses no frame."""
+    def go(self, from_ns: int = 0) -> None:
+        """Attach every reader, then let the producer start: it misses no frame.
+
+        Args:
+            from_ns: The producer is to take no frame of before this instant.
+        """
         self.epochs[-1].is_open = True
         for reader in self._readers.values():
             self._attach(reader)
-        self._send(self.plan.producer, Start(), ())
+        self._send(self.plan.producer, Start(from_ns), ())
 
     def ended(self, index: int) -> None:
         """The producer said where the stream ends; it lives until let go."""

@@ -3,14 +3,13 @@
 Whatever dies is started anew by its post, greeted here, and goes on where it was.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from imagemp.link import close_all
 
 from .accounts import Stage
-from .briefing import clock_pair, open_order, prepare_order
+from .briefing import open_order, prepare_order
 from .ending import Ending
 from .gates import Gates
 from .pipeline import CAPTURE, SOURCE
@@ -18,6 +17,8 @@ from .post import Post, State
 from .rings import RingKeeper
 from .run import Run
 from .silence import Silence
+from .together import LEAD_S, Together
+from .wallclock import clock_pair
 from .workers.base import method_name
 from .workers.orders import (
     Adopted,
@@ -49,26 +50,20 @@ class Session:
         self.run, self.facts = run, run.facts
         self.ending = Ending(run)
         self.silence, self.gates = Silence(run), Gates(run)
+        self.together = Together()
         self._tries = 0
 
     # -- what the crew asks
 
-    def begin(self, at_unix: float | None = None) -> None:
-        """Have every worker open the session, now or at a time."""
-        if at_unix is not None:
-            self.run.timers.set("at", max(0.0, at_unix - time.time()), self.begin)
-            self.run.begun()
+    def begin(self, together: Together) -> None:
+        """Have every worker open the session, now or some time before it is to go."""
+        self.together = together
+        self.run.done.add_done_callback(lambda _: together.leave(self.facts.id))
+        if together.at_unix is None:
+            self._open()
             return
-        facts = self.facts
-        facts.clock.append(clock_pair())
-        self.run.set_stage(Stage.STARTING)
-        facts.waiting = set(self.run.posts)
-        facts.undrained = {w.name for w in facts.plan.workers if w.kind != "capture"}
-        for post in self.run.posts.values():
-            if post.is_running:
-                self.greet(post)
-            else:
-                post.start()
+        self.run.begun()
+        self.run.timers.set_at("at", together.at_unix - LEAD_S, self._open)
 
     def greet(self, post: Post) -> None:
         """A worker is up: tell it where the session stands."""
@@ -212,6 +207,19 @@ class Session:
 
     # -- steps
 
+    def _open(self) -> None:
+        facts = self.facts
+        self.together.opening()
+        facts.clock.append(clock_pair())
+        self.run.set_stage(Stage.STARTING)
+        facts.waiting = set(self.run.posts)
+        facts.undrained = {w.name for w in facts.plan.workers if w.kind != "capture"}
+        for post in self.run.posts.values():
+            if post.is_running:
+                self.greet(post)
+            else:
+                post.start()
+
     def prepare(self, name: str) -> None:
         """Have a ring made; its producer answers, and then all is attached."""
         facts, ring = self.facts, self.run.rings[name]
@@ -220,13 +228,25 @@ class Session:
         self.run.send(ring.plan.producer, prepare_order(facts, ring))
 
     def _go_if_all_answered(self) -> None:
-        if self.facts.stage is Stage.STARTING and not self.facts.waiting:
-            self.run.source.go()
-            self.facts.t_start_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-            self.run.set_stage(Stage.ARMED)
-            self.silence.watch()
-            if self.facts.plan.armed:
-                self.run.begun()
+        if self._can_go:
+            self.together.ready(self.facts.id, self._go)
+
+    @property
+    def _can_go(self) -> bool:
+        return self.facts.stage is Stage.STARTING and not self.facts.waiting
+
+    def _go(self, from_ns: int) -> None:
+        """Have frames taken, none of before an instant that others have in common."""
+        if not self._can_go:
+            return  # capture has died meanwhile; its successor's ring comes here again
+        run, facts = self.run, self.facts
+        facts.t_start_ns = from_ns
+        run.source.go(from_ns if self.together.is_common else 0)
+        run.set_stage(Stage.ARMED)
+        run.event("start", {"t_start_ns": from_ns})
+        self.silence.watch()
+        if facts.plan.armed:
+            run.begun()
 
     def _ring_made(self, post: Post, made: RingMade, fds: list[int]) -> None:
         ring = self.run.ring_of(post)

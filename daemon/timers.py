@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
+from .wallclock import Alarm
+
 
 class Timers:
     """What the loop is to call later."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._handles: dict[str, asyncio.TimerHandle] = {}
+        self._handles: dict[str, asyncio.TimerHandle | Alarm] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._handles
@@ -18,6 +20,11 @@ class Timers:
         """Call later; a timer of this name that is still set is replaced."""
         self.cancel(name)
         self._handles[name] = self._loop.call_later(seconds, self._fire, name, call)
+
+    def set_at(self, name: str, unix_s: float, call: Callable[[], None]) -> None:
+        """Call when the wall clock shows a time, at once if it has passed."""
+        self.cancel(name)
+        self._handles[name] = Alarm(unix_s, lambda: self._fire(name, call))
 
     def cancel(self, *names: str) -> None:
         """Cancel those of these names that are set; all, if none is named."""

@@ -16,6 +16,7 @@ E_NOT_RUNNING = "E_NOT_RUNNING"
 E_CONFIG = "E_CONFIG"
 E_CAMERA = "E_CAMERA"
 E_CAMERA_WEDGED = "E_CAMERA_WEDGED"
+E_CLOCK = "E_CLOCK"
 E_DISK = "E_DISK"
 E_TIMEOUT = "E_TIMEOUT"
 E_RATE = "E_RATE"
@@ -36,6 +37,7 @@ CODES = {
     E_CONFIG: "the configuration cannot be used",
     E_CAMERA: "the source cannot be opened, or failed",
     E_CAMERA_WEDGED: "the camera's process cannot be killed: reboot",
+    E_CLOCK: "the system clock is not synchronised",
     E_DISK: "the recording cannot be written",
     E_TIMEOUT: "not done within the deadline; it may be done later",
     E_RATE: "too many requests a second",

@@ -107,7 +107,8 @@ class SessionStart(Params, frozen=True):
         duration_s: Ends this long after the first frame; None: not by time.
         frames: Ends after so many frames; None: not by number.
         at: Start at this time: unix seconds, or ISO text (local time unless it
-            says otherwise); None: now.
+            says otherwise); None: now. Refused while the clock is not synchronised.
+        force: Start by a clock that is not.
         overrides: `key=value` each, over the configuration.
         wait: Answer when the first frame is there, at once, or when it is done.
     """
@@ -116,6 +117,7 @@ class SessionStart(Params, frozen=True):
     duration_s: Seconds | None = None
     frames: AtLeastOne | None = None
     at: UnixTime | IsoTime | None = None
+    force: bool = False
     overrides: list[str] = []
     wait: Literal["first", "none", "done"] = "first"
 

@@ -202,7 +202,7 @@ def test_without_follow_a_killed_daemon_is_the_end(
 ) -> None:
     daemon = Daemon(tmp_path, CONFIG)
     with Receiver("cam0", "every", directory=daemon.runtime) as frames:
-        begin(daemon, at=at and time.time() + at)
+        begin(daemon, at=at and time.time() + at, force=True)
         daemon.process.kill()
         daemon.process.wait()
         seqs = [frame.info.seq for frame in frames]
@@ -214,7 +214,7 @@ def test_without_follow_a_killed_daemon_is_the_end(
 
 def test_a_session_that_never_began_ends(daemon: Daemon) -> None:
     with Receiver("cam0", "every", directory=daemon.runtime) as frames:
-        begin(daemon, at=time.time() + 3600)
+        begin(daemon, at=time.time() + 3600, force=True)
         stop(daemon)
 
         assert frames.receive(0.5) is None

@@ -22,6 +22,7 @@ from imagemp.ring.writer import Writer, new_frame
 
 from ..sources.base import EndOfSource, Grab, Source
 from ..sources.load import make_source
+from ..sources.pace import Clock
 from ..sources.threaded import Threaded
 from .base import Worker
 from .intake import Intake, boottime_ns
@@ -62,6 +63,7 @@ class Capture(Worker):
         self.overlay: Overlay | None = None
         self.running = False
         self._ending: Ended | None = None
+        self._from_ns = 0
         self._wake = select.epoll()
 
     def set_up(self) -> None:
@@ -69,7 +71,8 @@ class Capture(Worker):
 
     def step(self) -> None:
         if self.running and self.output.writer is not None:
-            self._take_frame(self.output.writer)
+            if self._may_begin():
+                self._take_frame(self.output.writer)
         else:
             self._wait()
         if self._wake.poll(0):
@@ -104,10 +107,12 @@ class Capture(Worker):
     def on_gone(self, order: Gone, _fds: list[int]) -> None:
         self.output.forget(order)
 
-    def on_start(self, _order: Start, _fds: list[int]) -> None:
+    def on_start(self, order: Start, _fds: list[int]) -> None:
         self.running = self.output.writer is not None
-        if self.order is not None:
-            self.wanted.begin(boottime_ns(), self.order.t_last_ns or None)
+        if self.order is not None and self.source is not None:
+            served_ns = self.order.t_last_ns or None
+            self.wanted.begin(boottime_ns(), served_ns, order.from_ns)
+            self._from_ns = 0 if self.source.is_live else order.from_ns
 
     def on_trigger(self, order: Trigger, _fds: list[int]) -> None:
         self.wanted.trigger(order.n)
@@ -146,6 +151,13 @@ class Capture(Worker):
         )
         self.tell(made, fds)
         close_extra(fds)
+
+    def _may_begin(self) -> bool:
+        """Wait for the common instant; a camera does not, its frames are let go."""
+        wake = self._wake.fileno()
+        if self._from_ns and Clock().wait(self._from_ns, wake):
+            self._from_ns = 0
+        return not self._from_ns
 
     def _take_frame(self, writer: Writer) -> None:
         assert self.source is not None

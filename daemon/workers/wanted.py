@@ -32,6 +32,7 @@ class Wanted:
     def __init__(self, limits: Limits, schedule: Schedule | None) -> None:
         self._limits, self._schedule = limits, schedule
         self._t_first_ns = limits.t_first_ns
+        self._from_ns = 0
 
     @property
     def is_every_frame(self) -> bool:
@@ -43,10 +44,18 @@ class Wanted:
         """Deadlines that had passed when a frame came."""
         return self._schedule.late if self._schedule is not None else 0
 
-    def begin(self, now_ns: int, served_ns: int | None) -> None:
-        """The first frame may come; `served_ns`: an earlier process got so far."""
+    def begin(self, now_ns: int, served_ns: int | None, from_ns: int = 0) -> None:
+        """The first frame may come.
+
+        Args:
+            now_ns: A timetable counts from here, unless the session began before.
+            served_ns: An earlier process got so far.
+            from_ns: The instant that several sessions have in common; 0: none.
+        """
+        self._from_ns = from_ns
         if self._schedule is not None:
-            self._schedule.begin(self._limits.t_start_ns or now_ns, served_ns)
+            start_ns = self._limits.t_start_ns or from_ns or now_ns
+            self._schedule.begin(start_ns, served_ns)
 
     def trigger(self, n: int | None) -> None:
         """Somebody wants frames now."""
@@ -59,7 +68,9 @@ class Wanted:
         Raises:
             ConfigError: A generator of times gave what is no time.
         """
-        return self._schedule is None or self._schedule.due(t_ns)
+        if self._schedule is None:
+            return t_ns >= self._from_ns
+        return self._schedule.due(t_ns)
 
     def took(self, t_ns: int) -> None:
         """A frame has been captured: the duration counts from the first one."""

@@ -23,6 +23,10 @@ OPTIONS: list[tuple[list[str], dict[str, Any]]] = [
     (["--frames", "100"], {"frames": 100}),
     (["--at", "2999-01-01T10:30:00+00:00"], {"at": "2999-01-01T10:30:00+00:00"}),
     (
+        ["--at", "2999-01-01T10:30Z", "--force"],
+        {"at": "2999-01-01T10:30:00+00:00", "force": True},
+    ),
+    (
         ["-o", "source.fps=10", "-o", "ring.slots=4"],
         {"overrides": ["source.fps=10", "ring.slots=4"]},
     ),

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from imagemp.daemon.accounts import Facts
-from imagemp.daemon.briefing import clock_pair, open_order, prepare_order
+from imagemp.daemon.briefing import open_order, prepare_order
+from imagemp.daemon.wallclock import clock_pair
 from imagemp.daemon.workers.orders import Report
 
 from .keeper import MAIN, Rig

@@ -356,23 +356,28 @@ def test_a_duration_counts_from_the_first_frame(daemon: Daemon) -> None:
     assert 80 < left.counts.expected <= 100
 
 
+@pytest.mark.system
 def test_a_time_in_the_future_is_waited_for(daemon: Daemon) -> None:
-    at = time.time() + 0.5
-    answer = daemon.call("session.start", pipelines=["cam0"], frames=5, at=at)
+    at = time.time() + 5.4  # cameras are opened 5 s before
+    answer = daemon.call(
+        "session.start", pipelines=["cam0"], frames=5, at=at, force=True
+    )
     waiting = daemon.pipeline()["state"]
     daemon.call(
         "session.wait", session=answer["sessions"][0]["session"], pipelines=["cam0"]
     )
-    left = check_agreement(daemon)
+    left = check_agreement(daemon, timed=True)
 
     assert waiting == "waiting"
     assert int(left.rows[0]["t_unix_ns"]) / 1e9 >= at - 0.01
 
 
 def test_a_session_that_waits_for_its_time_can_be_stopped(daemon: Daemon) -> None:
-    daemon.call("session.start", pipelines=["cam0"], at=time.time() + 3600)
+    daemon.call("session.start", pipelines=["cam0"], at=time.time() + 3600, force=True)
+    waiting = daemon.pipeline()["state"]
     stopped = daemon.call("session.stop", pipelines=["cam0"])["sessions"][0]
 
+    assert waiting == "waiting"
     assert (stopped["state"], stopped["reason"]) == ("complete", "stopped")
 
 

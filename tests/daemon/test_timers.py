@@ -1,6 +1,7 @@
 """Timers by name fire once, unless they are cancelled or replaced."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from imagemp.daemon.timers import Timers
@@ -65,3 +66,13 @@ def test_a_timer_is_known_until_it_fires_and_may_then_set_itself() -> None:
         assert not fired_at_once
 
     assert turned(act) == ["not set", "not set"]
+
+
+def test_a_timer_of_the_wall_clock_fires_and_is_cancelled_as_the_others() -> None:
+    def act(timers: Timers, fired: list[str]) -> None:
+        timers.set_at("a", time.time() - 1, lambda: fired.append("a"))
+        timers.set_at("b", time.time() - 1, lambda: fired.append("b"))
+        timers.set_at("c", time.time() + 60, lambda: fired.append("c"))
+        timers.cancel("b")
+
+    assert turned(act) == ["a"]

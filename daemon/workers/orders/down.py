@@ -60,7 +60,13 @@ class Gone(Order, frozen=True):
 
 
 class Start(Order, frozen=True):
-    """All readers are attached: take frames."""
+    """All readers are attached: take frames.
+
+    Attributes:
+        from_ns: None of before this instant, CLOCK_BOOTTIME: others begin then, too.
+    """
+
+    from_ns: int = 0
 
 
 class Trigger(Order, frozen=True):

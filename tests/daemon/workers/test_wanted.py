@@ -104,3 +104,20 @@ def test_deadlines_that_had_passed_are_counted() -> None:
     wanted.wants(5 * SECOND_NS)
 
     assert wanted.late > 0
+
+
+def test_what_is_of_before_a_common_start_is_not_wanted() -> None:
+    wanted = Wanted(Limits(), None)
+    wanted.begin(0, None, from_ns=5 * SECOND_NS)
+
+    found = [n for n in range(10) if wanted.wants(n * SECOND_NS)]
+
+    assert found == [5, 6, 7, 8, 9]
+    assert wanted.is_every_frame
+
+
+def test_a_timetable_counts_from_a_common_start() -> None:
+    wanted = timed(times_s=[1])
+    wanted.begin(0, None, from_ns=5 * SECOND_NS)
+
+    assert [n for n in range(10) if wanted.wants(n * SECOND_NS)] == [6]

@@ -1,0 +1,110 @@
+"""The wall clock beside the one that frames bear: what time it is, and is it right.
+
+Frames and timetables live on CLOCK_BOOTTIME, which nobody sets. The wall clock is
+for names, and for a start at a time of day.
+"""
+
+import asyncio
+import ctypes
+import os
+import struct
+import time
+from collections.abc import Callable
+
+from imagemp.errors import ControlError
+
+SECOND_NS = 10**9
+TIMESYNCD = "/run/systemd/timesync/synchronized"  # there since its first answer
+ITIMERSPEC = struct.Struct("@4l")  # the interval, and when: seconds, ns
+TFD_TIMER_ABSTIME = 1
+# struct timex up to its maxerror: modes, offset, freq, maxerror, of a 64-bit machine
+TIMEX = struct.Struct("@I3l")
+TIMEX_NBYTES = 256  # it has 208
+LIBC = ctypes.CDLL(None, use_errno=True)
+LOST_US = 16_000_000  # the kernel gives up at an error of 16 s, as timedatectl has it
+
+
+def boottime_ns() -> int:
+    """Give the time of the clock that every stamp in a frame is of."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def clock_pair() -> tuple[int, int]:
+    """Give boottime and wall clock of one instant, ns."""
+    return boottime_ns(), time.time_ns()
+
+
+def instant_of(at_unix: float) -> int:
+    """Give a time of day on the clock of frames, as the two stand now."""
+    boot_ns, unix_ns = clock_pair()
+    return boot_ns + round(at_unix * SECOND_NS) - unix_ns
+
+
+def is_synchronised() -> bool:
+    """Whether something keeps the wall clock right."""
+    return is_right(max_error_us())
+
+
+def is_right(error_us: int | None, mark: str = TIMESYNCD) -> bool:
+    """Whether a clock is right whose error is at most this: the kernel knows.
+
+    A hardened unit may not ask the kernel (ProtectClock); then it is right if
+    timesyncd has left its mark.
+    """
+    if error_us is not None:
+        return error_us < LOST_US
+    return os.path.exists(mark)  # noqa: PTH110
+
+
+def check_clock(*, is_right: bool) -> None:
+    """Refuse a time of day by a clock that may show any."""
+    if not is_right:
+        raise ControlError(
+            "E_CLOCK",
+            "at: the system clock is not synchronised",
+            "see timedatectl; --force starts by the clock as it is",
+        )
+
+
+def max_error_us() -> int | None:
+    """Give how wrong the wall clock may be, in us; None if we may not know."""
+    timex = ctypes.create_string_buffer(TIMEX_NBYTES)  # modes 0: nothing is set
+    if LIBC.adjtimex(timex) < 0:
+        return None
+    return int(TIMEX.unpack_from(timex)[3])
+
+
+class Alarm:
+    """Calls once the wall clock shows a time, however it is set meanwhile.
+
+    The loop's own timers count seconds: on a machine that learns the time after it
+    has booted they would ring years too late. Python has timerfd from 3.13 on.
+
+    Args:
+        unix_s: Rings at once if it has passed.
+        call: Called by the running loop.
+    """
+
+    def __init__(self, unix_s: float, call: Callable[[], None]) -> None:
+        self._call = call
+        self._loop = asyncio.get_running_loop()
+        flags = os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd: int | None = LIBC.timerfd_create(time.CLOCK_REALTIME, flags)
+        when = divmod(max(1, round(unix_s * SECOND_NS)), SECOND_NS)
+        spec = ITIMERSPEC.pack(0, 0, *when)
+        if self._fd < 0 or LIBC.timerfd_settime(
+            self._fd, TFD_TIMER_ABSTIME, spec, None
+        ):
+            raise OSError(ctypes.get_errno(), "timerfd")
+        self._loop.add_reader(self._fd, self._ring)
+
+    def cancel(self) -> None:
+        """Never call. May be called twice."""
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = None
+
+    def _ring(self) -> None:
+        self.cancel()
+        self._call()
