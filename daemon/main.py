@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imagemp.config import Config, load
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         return os.EX_CONFIG if isinstance(error, ConfigError) else 1
     log.info("imagempd: %s, %s", options.config, sockets.directory)
     try:
-        asyncio.run(_run(config, options.config.absolute(), sockets))
+        asyncio.run(_run(config, options, sockets))
     finally:
         sockets.close()
     log.info("imagempd: stopped")
@@ -58,11 +60,41 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="for the sockets; see docs/configuration.md",
     )
+    described.add_argument(
+        "--parent",
+        type=int,
+        metavar="PID",
+        help="stop when this process, which has started the daemon, is gone",
+    )
     return described
 
 
-async def _run(config: Config, path: Path, sockets: Sockets) -> None:
-    await Supervisor(config, path, sockets).run()
+async def _run(config: Config, options: argparse.Namespace, sockets: Sockets) -> None:
+    supervisor = Supervisor(config, options.config.absolute(), sockets)
+    with _leash(options.parent, supervisor.ask_to_stop):
+        await supervisor.run()
+
+
+@contextmanager
+def _leash(parent: int | None, stop: Callable[[], None]) -> Iterator[None]:
+    """Have the daemon stop when its parent dies, however it does."""
+    if parent is None:
+        yield
+        return
+    loop, gone = asyncio.get_running_loop(), os.pidfd_open(os.getppid())
+
+    def is_gone() -> None:
+        loop.remove_reader(gone)
+        stop()
+
+    loop.add_reader(gone, is_gone)
+    if os.getppid() != parent:  # it was gone before we looked
+        loop.call_soon(stop)
+    try:
+        yield
+    finally:
+        loop.remove_reader(gone)
+        os.close(gone)
 
 
 if __name__ == "__main__":

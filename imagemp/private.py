@@ -1,7 +1,9 @@
 """A daemon of one's own, for a script, a notebook or a test.
 
-with imagemp.running(config) as daemon:
-    daemon.call("session.start", duration_s=5, wait="done")
+    with imagemp.running(config) as daemon:
+        daemon.call("session.start", duration_s=5, wait="done")
+
+It is gone when the block ends, and when the process dies, by whatever.
 """
 
 import os
@@ -28,7 +30,8 @@ class PrivateDaemon:
 
     Args:
         folder: Where everything of it lies; it must exist.
-        config: The configuration, as TOML. `{folder}` in it stands for the folder.
+        config: The configuration, as TOML, or the path of its file. In TOML
+            `{folder}` stands for the folder, and relative paths start there.
 
     Attributes:
         runtime: Its runtime directory, for `imagectl --runtime-dir`.
@@ -39,10 +42,13 @@ class PrivateDaemon:
         DaemonUnreachableError: It ended before it was ready; the message has its log.
     """
 
-    def __init__(self, folder: Path, config: str) -> None:
-        self.folder = folder
-        self.config = folder / "imagemp.toml"
-        self.config.write_text(config.replace("{folder}", str(folder)))
+    def __init__(self, folder: Path, config: str | Path) -> None:
+        self.folder = folder = folder.absolute()
+        if isinstance(config, Path):
+            self.config = config.absolute()
+        else:
+            self.config = folder / "imagemp.toml"
+            self.config.write_text(config.replace("{folder}", str(folder)))
         self.log, self.runtime = folder / "log", folder / "run"
         self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notified.bind(str(folder / "notify"))
@@ -84,6 +90,7 @@ class PrivateDaemon:
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "imagemp.daemon.main"]
         options = ["--config", str(self.config), "--runtime-dir", str(self.runtime)]
+        options += ["--parent", str(os.getpid())]
         environment = os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")}
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program
@@ -92,11 +99,12 @@ class PrivateDaemon:
 
 
 @contextmanager
-def running(config: str, folder: Path | None = None) -> Iterator[PrivateDaemon]:
+def running(config: str | Path, folder: Path | None = None) -> Iterator[PrivateDaemon]:
     """Run a daemon as long as the `with` block lasts.
 
     Args:
-        config: The configuration, as TOML; `{folder}` stands for `folder`.
+        config: The configuration, as TOML, or the path of its file. In TOML
+            `{folder}` stands for `folder`, and relative paths start there.
         folder: Where it puts its sockets and its log; None: a temporary one, which
             stays, since recordings may be in it.
     """
