@@ -203,7 +203,8 @@ def test_calls_that_take_longer_than_they_may_are_counted(load: Load) -> None:
         code.process(frame(n))
         free.process(frame(n))
 
-    assert (code.over_budget, free.over_budget) == (2, 0)
+    assert code.over_budget >= 2  # a busy machine may have made more of them slow
+    assert free.over_budget == 0
     assert code.numbers()["took_ms"]["p99"] >= 40
 
 
