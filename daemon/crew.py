@@ -23,7 +23,7 @@ from .door import Guest
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
 from .run import Publish, Run
-from .session import Session
+from .session import WEDGED, Session
 from .together import Together
 from .workers.orders import Deliver, Speak, Told
 
@@ -95,13 +95,16 @@ class Crew:
             post.start()
 
     def check_idle(self) -> None:
-        """Raise `ControlError` if a session is on."""
+        """Raise `ControlError` if a session is on, or none can be."""
         if self.session is not None and self.is_busy:
             raise ControlError(
                 "E_ALREADY_RUNNING",
                 f"{self.plan.name}: session {self.session.facts.id} is on",
                 f"imagectl stop {self.plan.name}",
             )
+        if self.posts[CAPTURE].is_stuck:
+            code, problem, hint = WEDGED
+            raise ControlError(code, f"{self.plan.name}: {problem}", hint)
 
     def check_plan(self, plan: PipelinePlan) -> None:
         """Raise `ConfigError` if a session's plan needs other workers than these."""

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from .accounts import Stage, close_law
+from .pipeline import CAPTURE
 from .post import Post
 from .run import Run
 from .wallclock import clock_pair
@@ -60,7 +61,7 @@ class Ending:
         facts.reason = facts.reason or told.reason
         if told.reason == "failed":
             facts.fail("E_CAMERA", f"{facts.plan.name}: {told.message}", told.hint)
-        run.timers.cancel("stop", "duration", "retry")
+        run.timers.cancel("open", "stop", "duration", "retry")
         run.set_stage(Stage.STOPPING)
         run.begun()
         if facts.undrained:
@@ -71,7 +72,7 @@ class Ending:
     def abort(self) -> None:
         """The session could not begin: close what was opened."""
         run = self._run
-        run.send("capture", LetGo())
+        run.posts[CAPTURE].let_go()
         for ring in run.rings.values():
             ring.ended(0)
         self._finalise()
@@ -121,7 +122,7 @@ class Ending:
             facts = run.facts
             self.source_ended(Ended(facts.id, 0, 0, facts.reason))
             return
-        run.send("capture", Stop())
+        run.send(CAPTURE, Stop())
         fps = ring.live.made.fps
         grace = max(STOP_S, 2 / fps) if fps else STOP_S
         run.timers.set("stop", grace, self._kill_source)
@@ -130,7 +131,7 @@ class Ending:
         run = self._run
         log.warning("%s: the source does not stop: killed", run.facts.plan.name)
         run.event("stop_hangs", {})
-        run.posts["capture"].kill()
+        run.posts[CAPTURE].kill()
         self._watch_draining()
 
     def _watch_draining(self) -> None:
@@ -223,8 +224,10 @@ class Ending:
             return
         run.timers.cancel()
         for ring in run.rings.values():
-            run.send(ring.plan.producer, LetGo())
+            if ring.plan.producer != CAPTURE:
+                run.send(ring.plan.producer, LetGo())
             ring.close()
+        run.posts[CAPTURE].let_go()
         facts.dir = "" if facts.is_void else facts.dir
         run.set_stage(Stage.INCOMPLETE if facts.problem else Stage.COMPLETE)
         run.over()

@@ -17,14 +17,12 @@ from imagemp.ring.handover import Order
 
 from .child import Child
 from .restarts import CAP_S, Restarts
-from .workers.orders import (
-    Ready,
-    Told,
-)
+from .workers.orders import Closed, LetGo, Ready, Told
 
 log = logging.getLogger(__name__)
 KILLED_S = 5.0  # alive this long after SIGKILL: stuck in the kernel
 LEAVE_S = 2.0
+CLOSE_S = 5.0  # for a source to close; one that hangs in it is aborted
 ABORT_S = 1.0  # for faulthandler to write the stacks
 
 
@@ -74,11 +72,17 @@ class Post:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Future[None] | None = None
+        self._closing: asyncio.TimerHandle | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether its process is up and obeys."""
         return self.state is State.RUNNING
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its process cannot even be killed."""
+        return self.state is State.STUCK
 
     @property
     def pid(self) -> int | None:
@@ -107,6 +111,13 @@ class Post:
         if self.child is not None:
             self.child.kill(signal.SIGABRT)
             self._later(ABORT_S, self.kill)
+
+    def let_go(self) -> None:
+        """Have a source closed; a process that hangs in that is ended."""
+        if self.is_running:
+            self._closed()
+            self.send(LetGo())
+            self._closing = self._loop.call_later(CLOSE_S, self._close_hangs)
 
     def restart(self) -> None:
         """End the process, if any, and start anew whatever happened before."""
@@ -142,11 +153,14 @@ class Post:
             if self.state is State.STARTING:
                 self.state = State.RUNNING
                 self._watch.on_ready(self)
+        elif isinstance(told, Closed):
+            self._closed()
         else:
             self._watch.on_told(self, told, fds)
 
     def _exited(self, child: Child, code: int) -> None:
         self._cancel()
+        self._closed()
         self.child = None
         if self._gone is not None:
             self.state = State.STOPPED
@@ -172,6 +186,15 @@ class Post:
             self._has_gone()
         else:
             self._watch.on_died(self, -signal.SIGKILL)  # as good as dead
+
+    def _close_hangs(self) -> None:
+        log.error("%s: pid %s does not close its source: aborted", self.name, self.pid)
+        self.abort()
+
+    def _closed(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
 
     def _has_gone(self) -> None:
         if self._gone is not None and not self._gone.done():

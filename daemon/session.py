@@ -40,6 +40,11 @@ from .workers.orders import (
 RETRY_S = 1.0  # before a source that could not be opened again is tried anew
 SLOW_RETRY_S = 30.0
 TRIES = 5  # until retries are slow
+WEDGED = (
+    "E_CAMERA_WEDGED",
+    "the camera's process hangs in the kernel and cannot be killed",
+    "reboot the machine",
+)
 GRACE_S = 2.0  # for a source that falls silent before its duration is over
 
 
@@ -49,7 +54,7 @@ class Session:
     def __init__(self, run: Run) -> None:
         self.run, self.facts = run, run.facts
         self.ending = Ending(run)
-        self.silence, self.gates = Silence(run), Gates(run)
+        self.silence, self.gates = Silence(run, self._give_up), Gates(run)
         self.together = Together()
         self._tries = 0
 
@@ -90,6 +95,8 @@ class Session:
             ring.reader_died(post.name)
         if post.name == CAPTURE:
             self.ending.has_drained(post.name)  # it may be the last to be waited for
+            if is_stuck:
+                self._give_up(*WEDGED)
         if post.state is State.FATAL:
             self.ending.give_up_on(post)
 
@@ -179,6 +186,8 @@ class Session:
     def on_failed(self, post: Post, told: Failed) -> None:
         """A worker cannot go on with the session, or not begin it."""
         self.run.event("failed", {"worker": post.name, "message": told.message})
+        if post.kind == "capture":
+            self.silence.opened()
         if post.kind == "capture" and self.run.source.epochs:
             self._tries += 1
             delay = RETRY_S if self._tries < TRIES else SLOW_RETRY_S
@@ -226,6 +235,14 @@ class Session:
         if facts.has_ended or ring.is_over or ring.live is not None:
             return  # nothing more is wanted of it, or it has made one meanwhile
         self.run.send(ring.plan.producer, prepare_order(facts, ring))
+        if name == SOURCE:
+            self.silence.opening()
+
+    def _give_up(self, code: str, problem: str, hint: str) -> None:
+        """Remember why it failed; if it has not begun, it never will."""
+        self.facts.fail(code, f"{self.facts.plan.name}: {problem}", hint)
+        if self.facts.stage is Stage.STARTING:
+            self.ending.abort()
 
     def _go_if_all_answered(self) -> None:
         if self._can_go:
@@ -250,6 +267,8 @@ class Session:
 
     def _ring_made(self, post: Post, made: RingMade, fds: list[int]) -> None:
         ring = self.run.ring_of(post)
+        if ring.plan.name == SOURCE:
+            self.silence.opened()
         if ring.is_over or self.facts.has_ended:
             close_all(fds)
             return

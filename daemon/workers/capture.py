@@ -28,6 +28,7 @@ from .base import Worker
 from .intake import Intake, boottime_ns
 from .orders import (
     Attach,
+    Closed,
     Ended,
     Failed,
     FirstFrame,
@@ -123,6 +124,7 @@ class Capture(Worker):
 
     def on_let_go(self, _order: LetGo, _fds: list[int]) -> None:
         self._close()
+        self.tell(Closed())
 
     # -- a session
 

@@ -73,6 +73,11 @@ def act(
     return asyncio.run(run())
 
 
+def is_closing(post: Post) -> bool:
+    """Tell whether it waits for a source to be closed."""
+    return post._closing is not None
+
+
 def fail_four_times(post: Post) -> None:
     """Have it one failure from too many."""
     for _ in range(4):
@@ -263,6 +268,38 @@ def test_a_worker_that_could_not_be_killed_has_a_successor_once_it_is_gone(
 
     act(steps)
     assert "reboot needed" in caplog.text
+
+
+def test_a_worker_that_has_closed_its_source_is_left_alone() -> None:
+    async def steps(watched: Watched) -> None:
+        watched.post.start()
+        await watched.sees("ready")
+        watched.post.let_go()
+        assert is_closing(watched.post)
+        while is_closing(watched.post):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0)
+        assert watched.post.is_running
+        assert watched.seen == ["ready"]
+
+    act(steps)
+
+
+def test_a_worker_that_hangs_in_closing_its_source_is_aborted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def steps(watched: Watched) -> None:
+        watched.post.start()
+        await watched.sees("ready")
+        watched.hit(signal.SIGSTOP)
+        watched.post.let_go()
+        assert is_closing(watched.post)
+        watched.post._close_hangs()  # what its timer does
+        watched.hit(signal.SIGCONT)
+        await watched.sees("ready", "killed by SIGABRT", "ready")
+        assert not is_closing(watched.post)
+
+    act(steps)
+    assert "does not close its source" in caplog.text
 
 
 def test_nobody_waits_for_a_worker_that_cannot_be_killed() -> None:

@@ -35,6 +35,7 @@ from .down import (
 from .up import (
     Adopted,
     Asked,
+    Closed,
     Drained,
     Ended,
     Event,
@@ -60,6 +61,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Attach",
+    "Closed",
     "Deliver",
     "Discard",
     "Drained",

@@ -80,7 +80,7 @@ class Stop(Order, frozen=True):
 
 
 class LetGo(Order, frozen=True):
-    """Nobody reads any more: close the source and the ring."""
+    """Nobody reads any more: close the source and the ring. Answer: Closed."""
 
 
 # ---- to whoever reads a ring: encoder, callback

@@ -67,6 +67,10 @@ class Ended(Told, frozen=True):
     retry: bool = False
 
 
+class Closed(Told, frozen=True):
+    """The source is closed, and the ring is gone."""
+
+
 class Opened(Told, frozen=True):
     """The session's folder is there; `dir` is empty for a worker that has none."""
 
@@ -203,6 +207,7 @@ ToSupervisor = (
     | Adopted
     | FirstFrame
     | Ended
+    | Closed
     | Opened
     | LeftEpoch
     | Drained
