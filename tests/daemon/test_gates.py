@@ -73,6 +73,11 @@ target = "{folder}/mine.py:Watch"
 policy = "every"
 settings = { at = 80 }
 """
+KINDS = {
+    "plain": (),
+    "compressed": ("encoder.part.compression=zstd",),
+    "video": ("encoder.part.format=mkv", "encoder.part.codec=ffv1"),
+}
 NO_PRE = ("encoder.part.pre_s=0", "encoder.part.post_s=0")
 
 
@@ -148,9 +153,12 @@ def spanned(telemetry: Telemetry) -> dict[str, Any]:
     return dict(heard["details"])
 
 
-def test_triggers_record_what_was_before_and_after_them(daemon: Daemon) -> None:
+@pytest.mark.parametrize("kind", ["plain", "compressed", "video"])
+def test_triggers_record_what_was_before_and_after_them(
+    daemon: Daemon, kind: str
+) -> None:
     with listening(daemon, METRICS, EVENTS) as telemetry:
-        session = begin(daemon)
+        session = begin(daemon, *KINDS[kind])
         call(daemon, "trigger")  # before there is as much as it reaches back
         spanned(telemetry)
         later(telemetry, session, 80)

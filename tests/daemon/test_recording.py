@@ -22,7 +22,9 @@ from imagemp.counts import Counts
 from imagemp.daemon.sources.synthetic import read_seq
 from imagemp.errors import ControlError
 from imagemp.recording.manifest import Manifest, read_manifest
+from imagemp.recording.pictures import pictures_of
 from imagemp.recording.reading import frames, read_pixels
+from imagemp.recording.recorded import frames_in
 from tests.running import Daemon, running
 
 METRICS = "metrics.cam0"
@@ -160,13 +162,13 @@ def newest(daemon: Daemon, pipeline: str = "cam0") -> Path:
 
 
 def what_is_left(daemon: Daemon, pipeline: str = "cam0", encoder: str = "main") -> Left:
-    """Read what the newest session left, each page."""
+    """Read what the newest session left, each frame of whatever format."""
     path = newest(daemon, pipeline)
     stem = "frames" if encoder == "main" else encoder
     with (path / f"{stem}.csv").open(newline="") as log:
         rows = list(csv.DictReader(log))
-    found = [read_pixels(file, frame[0]) for file, frame in frames(path, encoder)]
-    seqs = [read_seq(pixels) for pixels in found]
+    found = [(file, frame[0]) for file, frame in frames_in(path, encoder)]
+    seqs = [read_seq(pixels) for _, pixels in pictures_of(found)]
     return Left(path, read_manifest(path), rows, seqs)
 
 
