@@ -1,14 +1,13 @@
 """A worker's post: whoever fills it is replaced when dead, with backoff.
 
-The post outlives its processes; what it stands for in a session is the crew's.
+The post outlives its processes; what it stands for in a session is the crew's. When
+what is to happen is decided in `life`; here it is done.
 """
 
 import asyncio
-import enum
 import logging
 import random
 import signal
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,27 +15,12 @@ from imagemp.link import close_all
 from imagemp.ring.handover import Order
 
 from .child import Child
-from .restarts import CAP_S, Restarts
+from .life import Do, Life, State
+from .restarts import Restarts
 from .workers.orders import Closed, LetGo, Ready, Told
 
 log = logging.getLogger(__name__)
-KILLED_S = 5.0  # alive this long after SIGKILL: stuck in the kernel
-LEAVE_S = 2.0
 CLOSE_S = 5.0  # for a source to close; one that hangs in it is aborted
-ABORT_S = 1.0  # for faulthandler to write the stacks
-
-
-class State(enum.StrEnum):
-    """Where a worker is in its life."""
-
-    STOPPED = "stopped"
-    STARTING = "starting"
-    RUNNING = "running"
-    BACKOFF = "backoff"
-    STOPPING = "stopping"
-    EXITED = "exited"
-    FATAL = "fatal"
-    STUCK = "stuck"
 
 
 @dataclass(slots=True)
@@ -58,21 +42,30 @@ class Post:
     Attributes:
         name: In its pipeline.
         kind: Of worker.
-        never_gives_up: Too many failures only slow it down.
+        life: Its state, and what is to happen next.
     """
 
     def __init__(
         self, name: str, kind: str, watch: Watch, *, never_gives_up: bool = False
     ) -> None:
-        self.name, self.kind, self.never_gives_up = name, kind, never_gives_up
-        self.state = State.STOPPED
-        self.restarts = Restarts()
+        self.name, self.kind = name, kind
+        self.life = Life(never_gives_up)
         self.child: Child | None = None
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._gone: asyncio.Future[None] | None = None
+        self._left: asyncio.Future[None] | None = None
         self._closing: asyncio.TimerHandle | None = None
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self.life.state
+
+    @property
+    def restarts(self) -> Restarts:
+        """Its failures so far."""
+        return self.life.restarts
 
     @property
     def is_running(self) -> bool:
@@ -91,26 +84,20 @@ class Post:
 
     def start(self) -> None:
         """Start a process, unless there is one or one is about to be."""
-        if self.state in (State.STOPPED, State.EXITED, State.FATAL):
-            self.restarts.forgive()
-            self._spawn()
+        self._do(self.life.start())
 
     def send(self, order: Order, fds: Sequence[int] = ()) -> None:
         """Send to the process; what is sent to none is lost: it is greeted anew."""
         if self.child is not None and self.state in (State.RUNNING, State.STOPPING):
             self.child.send(order, fds)
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
+    def kill(self) -> None:
         """End the process; the post fills itself again."""
-        if self.child is not None:
-            self.child.kill(number)
-            self._later(KILLED_S, self._is_stuck)
+        self._do(self.life.kill(self._loop.time()))
 
     def abort(self) -> None:
         """End a process that hangs: its stack goes to the log, if it still can."""
-        if self.child is not None:
-            self.child.kill(signal.SIGABRT)
-            self._later(ABORT_S, self.kill)
+        self._do(self.life.abort(self._loop.time()))
 
     def let_go(self) -> None:
         """Have a source closed; a process that hangs in that is ended."""
@@ -121,37 +108,27 @@ class Post:
 
     def restart(self) -> None:
         """End the process, if any, and start anew whatever happened before."""
-        self.restarts.forgive()
-        if self.child is not None:
-            self.kill()
-        else:
-            self._spawn()
+        self._do(self.life.restart(self._loop.time()))
+
+    def renew(self) -> None:
+        """Have the process leave for one that knows what has changed: no failure."""
+        self._do(self.life.renew(self._loop.time()))
 
     async def leave(self) -> None:
         """Ask the process to leave, kill it if it does not, and stay empty."""
-        self._cancel()
-        if self.child is None:
-            self.state = State.STOPPED
-            return
-        if self._gone is None:
-            self._gone = self._loop.create_future()
-            self.state = State.STOPPING
-            self.child.leave()
-        self._later(LEAVE_S, self.kill)
-        await asyncio.shield(self._gone)
+        if self._left is None or self._left.done():
+            self._left = self._loop.create_future()
+        left = self._left
+        self._do(self.life.leave(self._loop.time()))
+        await asyncio.shield(left)
 
-    def _spawn(self) -> None:
-        self._cancel()
-        self.state, self._gone = State.STARTING, None
-        self.child = Child(self.kind, self._told, self._exited)
+    # -- what happens
 
     def _told(self, child: Child, told: Told, fds: list[int]) -> None:
         if child is not self.child or self.state is State.STUCK:
             close_all(fds)
-            return
-        if isinstance(told, Ready):
-            if self.state is State.STARTING:
-                self.state = State.RUNNING
+        elif isinstance(told, Ready):
+            if self.life.ready():
                 self._watch.on_ready(self)
         elif isinstance(told, Closed):
             self._closed()
@@ -159,33 +136,36 @@ class Post:
             self._watch.on_told(self, told, fds)
 
     def _exited(self, child: Child, code: int) -> None:
-        self._cancel()
         self._closed()
-        self.child = None
-        if self._gone is not None:
-            self.state = State.STOPPED
-            self._has_gone()
-            return
-        now, was_stuck = time.monotonic(), self.state is State.STUCK
-        delay = self.restarts.failed(now, now - child.started, random.random())  # noqa: S311
-        if self.restarts.is_too_many(now) and not self.never_gives_up:
-            self.state = State.FATAL
-        else:
-            self.state = State.BACKOFF
-            slow = self.restarts.is_too_many(now)
-            self._later(CAP_S if slow else delay, self._spawn)
-        log.warning("%s: died, %s; now %s", self.name, describe(code), self.state)
-        if not was_stuck:
-            self._watch.on_died(self, code)
+        self.child, now = None, self._loop.time()
+        deeds = self.life.exited(now, now - child.started, random.random())  # noqa: S311
+        if self.state in (State.BACKOFF, State.FATAL):
+            log.warning("%s: died, %s; now %s", self.name, describe(code), self.state)
+        self._do(deeds, code)
 
-    def _is_stuck(self) -> None:
-        """SIGKILL had no effect: the process hangs in the kernel."""
-        log.error("%s: pid %s cannot be killed; reboot needed", self.name, self.pid)
-        self.state = State.STUCK
-        if self._gone is not None:
-            self._has_gone()
+    def _due(self) -> None:
+        deeds = self.life.due(self._loop.time())
+        if self.state is State.STUCK:
+            log.error("%s: pid %s cannot be killed; reboot needed", self.name, self.pid)
+        self._do(deeds, -signal.SIGKILL)  # stuck is as good as dead
+
+    def _do(self, deeds: list[Do], code: int = 0) -> None:
+        self._set_alarm()
+        for deed in deeds:
+            if deed is Do.SPAWN:
+                self.child = Child(self.kind, self._told, self._exited)
+            elif deed is Do.TELL_OF_DEATH:
+                self._watch.on_died(self, code)
+            elif deed is Do.TELL_IT_LEFT:
+                self._has_left()
+            elif self.child is not None:
+                self._act_on(self.child, deed)
+
+    def _act_on(self, child: Child, deed: Do) -> None:
+        if deed is Do.ASK_TO_LEAVE:
+            child.leave()
         else:
-            self._watch.on_died(self, -signal.SIGKILL)  # as good as dead
+            child.kill(signal.SIGABRT if deed is Do.ABORT else signal.SIGKILL)
 
     def _close_hangs(self) -> None:
         log.error("%s: pid %s does not close its source: aborted", self.name, self.pid)
@@ -196,18 +176,16 @@ class Post:
             self._closing.cancel()
             self._closing = None
 
-    def _has_gone(self) -> None:
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+    def _has_left(self) -> None:
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        self._cancel()
-        self._timer = self._loop.call_later(seconds, call)
-
-    def _cancel(self) -> None:
+    def _set_alarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.life.alarm is not None:
+            self._timer = self._loop.call_at(self.life.alarm[0], self._due)
 
 
 def describe(code: int) -> str:

@@ -12,8 +12,9 @@ from .accounts import Stage
 from .briefing import open_order, prepare_order
 from .ending import Ending
 from .gates import Gates
+from .life import State
 from .pipeline import CAPTURE, SOURCE
-from .post import Post, State
+from .post import Post
 from .rings import RingKeeper
 from .run import Run
 from .silence import Silence

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from imagemp.daemon.post import Post, State, Watch, describe
+from imagemp.daemon.life import Due, State
+from imagemp.daemon.post import Post, Watch, describe
 from imagemp.daemon.workers.orders import Failed, LetGo, Prepare, Told
 from imagemp.link import close_all
 
@@ -38,6 +39,11 @@ class Watched:
         """Send a signal to the process, behind the post's back."""
         assert self.post.pid is not None
         os.kill(self.post.pid, number)
+
+    def get_stuck(self) -> None:
+        """Do what the alarm of a kill does that had no effect."""
+        self.post.life.alarm = (0.0, Due.STUCK)
+        self.post._due()
 
     def _note(self, what: str) -> None:
         self.seen.append(what)
@@ -223,7 +229,7 @@ def test_a_worker_that_fails_too_often_is_given_up_until_somebody_starts_it() ->
 def test_a_camera_is_never_given_up() -> None:
     async def steps(watched: Watched) -> None:
         fail_four_times(watched.post)
-        watched.post._spawn()
+        watched.post._do(watched.post.life._spawn())
         await watched.sees("exit code 1")
         assert watched.post.state is State.BACKOFF
         assert watched.post._timer is not None
@@ -259,7 +265,7 @@ def test_a_worker_that_could_not_be_killed_has_a_successor_once_it_is_gone(
     async def steps(watched: Watched) -> None:
         watched.post.start()
         await watched.sees("ready")
-        watched.post._is_stuck()  # what the timer of a kill does
+        watched.get_stuck()
         assert watched.post.state is State.STUCK
         assert watched.seen == ["ready", "killed by SIGKILL"]  # as good as dead
         watched.hit()
@@ -309,7 +315,7 @@ def test_nobody_waits_for_a_worker_that_cannot_be_killed() -> None:
         watched.hit(signal.SIGSTOP)
         leaving = asyncio.create_task(watched.post.leave())
         await asyncio.wait({leaving}, timeout=0)
-        watched.post._is_stuck()
+        watched.get_stuck()
         await asyncio.wait_for(leaving, WAIT_S)
         assert watched.post.state is State.STUCK
         watched.hit()
