@@ -13,6 +13,7 @@ from imagemp.errors import ImagempError
 from .callbacks import json_or_text
 from .exits import Exit, UsageError
 from .output import Answer, Output, plain
+from .sessions import frames
 from .verb import Verb
 
 PROGRAM = "imagemp.daemon.rehearsal"
@@ -48,7 +49,7 @@ class CallbackCheck(Verb):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("target", metavar="FILE")
         parser.add_argument(
-            "--frames", type=int, default=100, metavar="N", help="default: 100"
+            "--frames", type=frames, default=100, metavar="N", help="default: 100"
         )
         parser.add_argument(
             "-o",
@@ -63,7 +64,7 @@ class CallbackCheck(Verb):
             "--settings", type=_table, default={}, metavar="JSON", help="for set_up"
         )
         parser.add_argument(
-            "--buffer", type=int, default=5, metavar="N", help="buffer_length"
+            "--buffer", type=frames, default=5, metavar="N", help="buffer_length"
         )
         parser.add_argument(
             "--full-buffer", action="store_true", help="first call when it is full"

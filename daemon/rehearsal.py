@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections import deque
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from msgspec import Struct
 
 from imagemp.callback import Callback
-from imagemp.errors import CallbackError, ImagempError
+from imagemp.errors import CallbackError, ImagempError, SourceError
 from imagemp.frames import Frame, FrameInfo, numpy_dtype, spec_of
 from imagemp.link import MAX_PACKET, pair
 from imagemp.load import is_made_in, run_file
@@ -27,6 +28,7 @@ from imagemp.spec import FrameSpec
 
 from .sources.base import Grab, Source
 from .sources.load import make_source
+from .sources.synthetic import SyntheticSettings
 from .workers.consumer import percentiles
 from .workers.user_code import CallbackPlan, UserCode, voice_of
 
@@ -106,10 +108,23 @@ def rehearse(asked: Rehearsal) -> Outcome:
         budget_ms=asked.budget_ms,
         settings=asked.settings,
     )
-    settings = {"fps": 0, **asked.source, "kind": "synthetic"}
-    with closing(make_source(settings)) as source:
+    with closing(source_of(asked.source)) as source:
         spec = source.open()
         return Stage(UserCode(plan), source, spec, plan.target).play(asked.frames)
+
+
+def source_of(keys: Mapping[str, Any]) -> Source:
+    """Give a synthetic source, as fast as its frames are taken unless told.
+
+    Raises:
+        SourceError: It has no such key, or not of this value.
+    """
+    known = {field.name for field in msgspec.structs.fields(SyntheticSettings)}
+    for key in keys:
+        if key not in known:
+            hint = f"one of {', '.join(sorted(known))}"
+            raise SourceError(f"source.{key}: a synthetic source has none", hint)
+    return make_source({"fps": 0, **keys, "kind": "synthetic"})
 
 
 def target_of(given: str) -> str:

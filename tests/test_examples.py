@@ -190,7 +190,10 @@ def test_rgbd_record_tells_what_is_missing_as_missing(tmp_path: Path) -> None:
     assert [seq for seq, row in told if row is None] == [0, 2, 3]
 
 
-def test_two_cameras_are_told_in_pairs() -> None:
+def test_two_cameras_are_told_in_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     lines = said(None, "two_cameras.py", "8")
 
     left, right = zip(*(map(int, line.split()[:2]) for line in lines), strict=True)

@@ -103,6 +103,24 @@ def test_a_callback_that_takes_its_process_with_it_is_told(check: Any) -> None: 
 
 
 @pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("widht=3", "source.widht: a synthetic source has none"),
+        ("width=wide", "source.width: Expected `int`"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(
+    check: Any,  # noqa: ANN401
+    key: str,
+    problem: str,
+) -> None:
+    code, _, err = check("one.py", "-o", key)
+
+    assert code == Exit.ERROR
+    assert problem in err
+
+
+@pytest.mark.parametrize(
     ("target", "problem"),
     [
         ("none.py", "none.py: no such file"),
