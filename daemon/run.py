@@ -20,7 +20,9 @@ from .pipeline import SOURCE
 from .post import Post
 from .rings import RingKeeper
 from .timers import Timers
+from .wallclock import clock_pair
 
+MOST_PAIRS = 500  # in the manifest
 Publish = Callable[[str, dict[str, Any]], None]
 
 
@@ -83,6 +85,15 @@ class Run:
         self.facts.stage = stage
         self.event("stage", {"stage": str(stage), "reason": self.facts.reason})
         self._publish(STATE, {})
+
+    def clock_was_set(self) -> None:
+        """Note how the wall clock stands now; frames bear another."""
+        boot_ns, unix_ns = pair = clock_pair()
+        before = self.facts.clock[-1] if self.facts.clock else pair
+        step_s = (unix_ns - before[1] - (boot_ns - before[0])) / 1e9
+        if len(self.facts.clock) < MOST_PAIRS:
+            self.facts.clock.append(pair)
+        self.event("clock_step", {"seconds": round(step_s, 6)})
 
     def begun(self) -> None:
         """Tell whoever waits for the first frame that it is there."""

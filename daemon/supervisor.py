@@ -32,6 +32,7 @@ from .reports import Meter, metrics, status, worker
 from .requests import Requests
 from .sockets import Sockets
 from .timers import Timers
+from .wallclock import Steps
 from .workers.orders import Asked, Forgotten, Listen, Publish, Serve, Serving, Told
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._changing: set[str] = set()  # pipelines that a reload is replacing
         self._timers = Timers()
+        self._steps = Steps(self._clock_was_set)
         watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
         self.gateway = Post("gateway", "gateway", watch, never_gives_up=True)
 
@@ -151,6 +153,12 @@ class Supervisor:
         is_busy = any(crew.is_busy for crew in self.crews.values())
         if is_busy and "report" not in self._timers:
             self._report()
+
+    def _clock_was_set(self) -> None:
+        log.warning("the system clock was set")
+        for crew in self.crews.values():
+            if crew.session is not None and crew.is_busy:
+                crew.session.run.clock_was_set()
 
     # -- pipelines
 
@@ -281,4 +289,5 @@ class Supervisor:
         self.publish(STATE, {})
         await self.gateway.leave()
         self._timers.cancel()
+        self._steps.close()
         self.pulse.stop()

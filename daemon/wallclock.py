@@ -5,6 +5,7 @@ for names, and for a start at a time of day.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import struct
@@ -16,7 +17,8 @@ from imagemp.errors import ControlError
 SECOND_NS = 10**9
 TIMESYNCD = "/run/systemd/timesync/synchronized"  # there since its first answer
 ITIMERSPEC = struct.Struct("@4l")  # the interval, and when: seconds, ns
-TFD_TIMER_ABSTIME = 1
+TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 1, 2
+NEVER_S = 2**40  # by no clock that anybody sets
 # struct timex up to its maxerror: modes, offset, freq, maxerror, of a 64-bit machine
 TIMEX = struct.Struct("@I3l")
 TIMEX_NBYTES = 256  # it has 208
@@ -107,4 +109,36 @@ class Alarm:
 
     def _ring(self) -> None:
         self.cancel()
+        self._call()
+
+
+class Steps:
+    """Calls each time the wall clock is set; a clock that is slewed is not.
+
+    Args:
+        call: Called by the running loop, after the step.
+    """
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._loop = asyncio.get_running_loop()
+        flags = os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd: int | None = LIBC.timerfd_create(time.CLOCK_REALTIME, flags)
+        how = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET
+        never = ITIMERSPEC.pack(0, 0, NEVER_S, 0)
+        if self._fd < 0 or LIBC.timerfd_settime(self._fd, how, never, None):
+            raise OSError(ctypes.get_errno(), "timerfd")
+        self._loop.add_reader(self._fd, self._step)
+
+    def close(self) -> None:
+        """Never call again. May be called twice."""
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = None
+
+    def _step(self) -> None:
+        assert self._fd is not None
+        with contextlib.suppress(OSError):  # ECANCELED is how it tells
+            os.read(self._fd, 8)
         self._call()

@@ -2,14 +2,17 @@
 
 import asyncio
 import ctypes
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from imagemp.client import Telemetry
 from imagemp.daemon.wallclock import (
     LOST_US,
     Alarm,
+    Steps,
     boottime_ns,
     clock_pair,
     instant_of,
@@ -17,6 +20,9 @@ from imagemp.daemon.wallclock import (
     is_synchronised,
     max_error_us,
 )
+from tests.running import running
+
+from .test_recording import wait_for
 
 
 def rung(after_s: float, *, cancelled: bool = False) -> float | None:
@@ -104,3 +110,52 @@ def test_a_clock_that_nobody_may_ask_about_is_as_timesyncd_says(tmp_path: Path) 
     mark.touch()
 
     assert (before, is_right(None, str(mark))) == (False, True)
+
+
+def set_clock() -> None:
+    """Set the wall clock to what it shows: a step of some microseconds."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can set the clock")
+    try:
+        time.clock_settime_ns(time.CLOCK_REALTIME, time.time_ns())
+    except PermissionError:
+        pytest.skip("nobody may set the clock here")
+
+
+@pytest.mark.system
+def test_each_step_of_the_clock_is_told() -> None:
+    async def turn() -> None:
+        told = asyncio.Event()
+        steps = Steps(told.set)
+        for _ in range(3):
+            set_clock()
+            await asyncio.wait_for(told.wait(), 10.0)
+            told.clear()
+        steps.close()
+        steps.close()
+
+    asyncio.run(turn())
+
+
+@pytest.mark.system
+def test_a_clock_that_is_set_is_in_the_manifest(tmp_path: Path) -> None:
+    config = """
+[pipelines.cam0]
+source = { kind = "synthetic", width = 64, height = 48, fps = 100 }
+encoder = {}
+"""
+    with (
+        running(tmp_path / "d", config) as daemon,
+        Telemetry(["event.cam0"], daemon.runtime) as telemetry,
+    ):
+        daemon.call("session.start")
+        set_clock()
+        wait_for(telemetry, "event.cam0", lambda m: m["name"] == "clock_step")
+        daemon.call("session.stop")
+        manifest = daemon.manifest()
+
+    steps = [e for e in manifest.events if e["name"] == "clock_step"]
+    assert len(manifest.clock) == 2 + len(steps)
+    assert all(abs(step["seconds"]) < 1 for step in steps)
+    boots = [boot_ns for boot_ns, _ in manifest.clock]
+    assert boots == sorted(boots)
