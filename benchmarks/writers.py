@@ -18,9 +18,9 @@ import numpy as np
 import tifffile
 
 from imagemp.frames import AnyArray, Frame, FrameInfo, spec_of
-from imagemp.recording.codec import Codec
 from imagemp.recording.plan import Compression, RecordingPlan, SegmentLimits
 from imagemp.recording.syncing import SyncThread
+from imagemp.recording.tiff.codec import Codec
 from imagemp.recording.writer import Recording
 
 TMPFS, DISK = Path("/dev/shm"), Path("/var/tmp")  # noqa: S108 - folders of their own

@@ -13,7 +13,7 @@ from .progress import progress
 from .verb import Verb
 
 if TYPE_CHECKING:
-    from imagemp.recording.selecting import Selection
+    from imagemp.recording.export.selecting import Selection
 
 FORMATS = ("mkv", "mp4", "png", "npy", "tiff")
 SUFFIXES = {"mkv": "mkv", "mp4": "mp4", "npy": "npy", "tif": "tiff", "tiff": "tiff"}
@@ -55,8 +55,8 @@ class RecordingsExport(Verb):
         )
 
     def run(self, args: Namespace, output: Output) -> Exit:
-        from imagemp.recording.exporting import check_target
-        from imagemp.recording.selecting import select
+        from imagemp.recording.export.formats import check_target
+        from imagemp.recording.export.selecting import select
 
         kind = format_of(args)
         session = find(args.session, args).path
@@ -99,14 +99,14 @@ def writer(
     kind: str, codec: str | None
 ) -> "Callable[[Selection, Path, Callable[[int], None]], None]":
     """Give what writes a format."""
-    from imagemp.recording import exporting, filming
+    from imagemp.recording.export import films, formats
 
     if kind in ("mkv", "mp4"):
-        return partial(filming.export_film, container=kind, codec=codec or "")
+        return partial(films.export_film, container=kind, codec=codec or "")
     writers: dict[str, Any] = {
-        "png": exporting.export_png,
-        "npy": exporting.export_npy,
-        "tiff": exporting.export_tiff,
+        "png": formats.export_png,
+        "npy": formats.export_npy,
+        "tiff": formats.export_tiff,
     }
     found: Callable[[Selection, Path, Callable[[int], None]], None] = writers[kind]
     return found

@@ -27,7 +27,7 @@ class RecordingsVerify(Verb):
         add_places(parser)
 
     def run(self, args: Namespace, output: Output) -> Exit:
-        from imagemp.recording.verifying import nbytes_to_check, verify
+        from imagemp.recording.mend.verifying import nbytes_to_check, verify
 
         verdicts = []
         for path in [find(name, args).path for name in args.sessions]:
@@ -60,8 +60,8 @@ class RecordingsRepair(Verb):
         )
 
     def run(self, args: Namespace, output: Output) -> Exit:
-        from imagemp.recording.repairing import repair_session
-        from imagemp.recording.verifying import nbytes_to_check
+        from imagemp.recording.mend.repairing import repair_session
+        from imagemp.recording.mend.verifying import nbytes_to_check
 
         path = find(args.session, args).path
         total = nbytes_to_check(path)

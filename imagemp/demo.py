@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemp import running
-from imagemp.recording.sheet import contact_sheet
+from imagemp.recording.export.sheet import contact_sheet
 
 CONFIG = """
 [daemon]

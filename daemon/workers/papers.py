@@ -27,7 +27,7 @@ from imagemp.recording.plan import (
     VideoPlan,
 )
 from imagemp.recording.room import NoRoomError, RoomPlan
-from imagemp.recording.videocodec import prepare
+from imagemp.recording.video.coder import prepare
 from imagemp.spec import FrameSpec
 
 from .orders import Failed, Finalise

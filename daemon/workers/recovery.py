@@ -24,7 +24,7 @@ from .base import Worker
 from .orders import Event, Recover, Search, ToWorker, Unended
 
 if TYPE_CHECKING:
-    from imagemp.recording.repairing import Repair
+    from imagemp.recording.mend.repairing import Repair
 
 log = logging.getLogger(__name__)
 ORPHANS_S = 20.0  # what encoders without a supervisor may take to write and leave
@@ -84,7 +84,7 @@ class Recovery(Worker):
         self._repair(path)
 
     def _repair(self, path: Path) -> None:
-        from imagemp.recording.repairing import repair_session  # imports numpy
+        from imagemp.recording.mend.repairing import repair_session  # imports numpy
 
         try:
             repair = repair_session(path, thorough=False)

@@ -19,9 +19,9 @@ import numpy as np
 from ..frames import FrameInfo
 from ..spec import Field
 from .disk import FILE_MODE, NEW_FILE, Reserve, disk_errors, write_all
-from .pagerecord import PageRecord
-from .pages import UserFields
-from .videorecord import VideoRecord
+from .tiff.pagerecord import PageRecord
+from .tiff.pages import UserFields
+from .video.records import VideoRecord
 
 COLUMNS = (
     "seq",

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RecordingError
-from .chain import walk_frames, walk_pages
 from .folder import MAIN, SEGMENT, log_path, segment_paths
 from .manifest import MANIFEST, Manifest, read_manifest
-from .pagerecord import PageRecord, opened
+from .tiff.chain import walk_frames, walk_pages
+from .tiff.pagerecord import PageRecord, opened
 
 if TYPE_CHECKING:
     from ..frames import AnyArray
@@ -93,7 +93,7 @@ def read_pixels(path: Path, page: PageRecord) -> AnyArray:
     Raises:
         RecordingError: The page's numbers contradict each other.
     """
-    from .codec import sample_dtype, unpacked
+    from .tiff.codec import sample_dtype, unpacked
 
     shape = (page.rows, page.columns, page.samples)
     with opened(path) as file:

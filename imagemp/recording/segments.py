@@ -12,13 +12,13 @@ from typing import Protocol
 from ..errors import RecordingError
 from ..frames import Frame, plane_nbytes
 from ..spec import FrameSpec
-from .bigtiff import PageWriter
 from .folder import log_path, segment_number, segment_path
 from .framelog import FrameLog
-from .pages import Strips
 from .plan import RecordingPlan
-from .recorded import last_record, records_of
-from .videofile import conclude
+from .records import last_record, records_of
+from .tiff.bigtiff import PageWriter
+from .tiff.pages import Strips
+from .video.files import conclude
 
 MAX_INDEX = 1 << 22  # bytes of an index, and of a header without a frame
 
@@ -83,7 +83,7 @@ def create_segment(folder: Path, plan: RecordingPlan, number: int) -> SegmentWri
         DiskError: It is there already, or cannot be made.
     """
     if plan.video is not None:
-        from .video import VideoWriter
+        from .video.writer import VideoWriter
 
         suffix = f".{plan.video.format}"
         path = segment_path(folder, plan.name, number, suffix)

@@ -16,9 +16,7 @@ from .disk import disk_error, disk_errors, sync_folder
 from .folder import log_path, segment_number, segment_paths
 from .framelog import FrameLog
 from .manifest import RecordedFile
-from .pages import Strips
 from .plan import RecordingPlan, SegmentLimits
-from .press import Press
 from .segments import (
     SegmentWriter,
     create_segment,
@@ -27,6 +25,8 @@ from .segments import (
     sync_file,
 )
 from .syncing import SyncThread
+from .tiff.pages import Strips
+from .tiff.press import Press
 
 __all__ = ["Recording", "RecordingPlan", "SegmentLimits"]
 

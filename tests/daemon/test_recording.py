@@ -21,10 +21,10 @@ from imagemp.client import Telemetry
 from imagemp.counts import Counts
 from imagemp.daemon.sources.synthetic import read_seq
 from imagemp.errors import ControlError
+from imagemp.recording.export.pictures import pictures_of
 from imagemp.recording.manifest import Manifest, read_manifest
-from imagemp.recording.pictures import pictures_of
+from imagemp.recording.mend.recorded import frames_in
 from imagemp.recording.reading import frames, read_pixels
-from imagemp.recording.recorded import frames_in
 from tests.running import Daemon, running
 
 METRICS = "metrics.cam0"

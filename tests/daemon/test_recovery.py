@@ -12,7 +12,7 @@ import pytest
 from imagemp.client import Telemetry
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import read_manifest
-from imagemp.recording.verifying import verify
+from imagemp.recording.mend.verifying import verify
 from tests.recording.sessions import SESSION, leave, note
 from tests.running import Daemon
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from imagemp.frames import AnyArray
-from imagemp.recording.decoding import read_video
 from imagemp.recording.folder import segment_paths
 from imagemp.recording.reading import frames, read_pixels
-from imagemp.recording.videofile import walk_video
+from imagemp.recording.video.decoding import read_video
+from imagemp.recording.video.files import walk_video
 from tests.running import Daemon, running
 
 from .test_faults import METRICS, captured, kill_and_wait, stop

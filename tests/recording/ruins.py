@@ -13,10 +13,10 @@ import tifffile
 from PIL import Image
 
 from imagemp.daemon.sources.seqmark import read_seq
-from imagemp.recording.chain import walk_pages
-from imagemp.recording.pagerecord import PageRecord
-from imagemp.recording.repairing import repair_session
-from imagemp.recording.tags import LINK, STAMP
+from imagemp.recording.mend.repairing import repair_session
+from imagemp.recording.tiff.chain import walk_pages
+from imagemp.recording.tiff.pagerecord import PageRecord
+from imagemp.recording.tiff.tags import LINK, STAMP
 
 from .sessions import contents, seqs
 

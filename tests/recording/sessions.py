@@ -11,13 +11,13 @@ import numpy as np
 from imagemp.counts import Counts
 from imagemp.daemon.sources.seqmark import encode, flatten, mark_size, read_seq
 from imagemp.frames import Frame, FrameInfo, numpy_dtype
-from imagemp.recording.chain import walk_pages
 from imagemp.recording.disk import write_all
 from imagemp.recording.folder import session_path
 from imagemp.recording.manifest import Manifest, State, read_manifest, write_manifest
-from imagemp.recording.pagerecord import PageRecord
 from imagemp.recording.plan import RecordingPlan
 from imagemp.recording.reading import frames, read_pixels
+from imagemp.recording.tiff.chain import walk_pages
+from imagemp.recording.tiff.pagerecord import PageRecord
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 

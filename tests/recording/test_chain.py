@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagemp.recording.bigtiff import PageWriter
-from imagemp.recording.chain import last_good, walk_pages
-from imagemp.recording.pagerecord import PageRecord
+from imagemp.recording.tiff.bigtiff import PageWriter
+from imagemp.recording.tiff.chain import last_good, walk_pages
+from imagemp.recording.tiff.pagerecord import PageRecord
 from tests.recording.shots import RGBD, shot
 
 FRAMES = 3

@@ -8,12 +8,12 @@ import pytest
 
 from imagemp.errors import RecordingError
 from imagemp.frames import AnyArray, Frame, FrameInfo, numpy_dtype
-from imagemp.recording.bigtiff import PageWriter
-from imagemp.recording.chain import crc_matches, walk_pages
-from imagemp.recording.codec import Codec
 from imagemp.recording.plan import Compression
 from imagemp.recording.reading import read_pixels
-from imagemp.recording.tags import Compressed, Predictor
+from imagemp.recording.tiff.bigtiff import PageWriter
+from imagemp.recording.tiff.chain import crc_matches, walk_pages
+from imagemp.recording.tiff.codec import Codec
+from imagemp.recording.tiff.tags import Compressed, Predictor
 from imagemp.spec import FrameSpec, Plane
 from tests.recording.shots import shot
 

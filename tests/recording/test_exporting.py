@@ -11,16 +11,16 @@ from PIL import Image
 from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import DiskError, FrameShapeError, RecordingError
 from imagemp.frames import AnyArray
-from imagemp.recording.chain import walk_pages
-from imagemp.recording.exporting import (
+from imagemp.recording.export.films import export_film
+from imagemp.recording.export.formats import (
     check_target,
     export_npy,
     export_png,
     export_tiff,
 )
-from imagemp.recording.filming import export_film
+from imagemp.recording.export.selecting import Selection, select
 from imagemp.recording.plan import Compression, SegmentLimits
-from imagemp.recording.selecting import Selection, select
+from imagemp.recording.tiff.chain import walk_pages
 from imagemp.spec import FrameSpec, Plane
 
 from .sessions import MARKED, MS, leave, marked

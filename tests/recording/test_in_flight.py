@@ -13,9 +13,9 @@ import pytest
 
 from imagemp.errors import DiskError, FrameShapeError, RecordingError
 from imagemp.frames import Frame, FrameInfo, fields_dtype
-from imagemp.recording.chain import walk_frames
 from imagemp.recording.plan import Compression, RecordingPlan, SegmentLimits
 from imagemp.recording.reading import read_pixels
+from imagemp.recording.tiff.chain import walk_frames
 from imagemp.recording.writer import Recording
 from imagemp.spec import Field, FrameSpec
 from tests.recording.shots import RGBD, SMALL, log_column, recorded_indexes, shot

@@ -13,9 +13,9 @@ import tifffile
 from PIL import Image
 
 from imagemp.frames import AnyArray, Frame, FrameInfo
-from imagemp.recording.chain import walk_pages
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
 from imagemp.recording.reading import read_pixels
+from imagemp.recording.tiff.chain import walk_pages
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 from tests.recording.shots import log_column

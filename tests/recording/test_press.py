@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from imagemp.errors import FrameShapeError
-from imagemp.recording.pages import Pages
 from imagemp.recording.plan import Compression, RecordingPlan
-from imagemp.recording.press import Press
+from imagemp.recording.tiff.pages import Pages
+from imagemp.recording.tiff.press import Press
 from imagemp.spec import FrameSpec
 from tests.recording.shots import RGBD, SMALL, shot
 

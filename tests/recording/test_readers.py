@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image, ImageSequence
 
 from imagemp.frames import AnyArray
-from imagemp.recording.bigtiff import PageWriter
 from imagemp.recording.plan import UNCOMPRESSED, Compression
+from imagemp.recording.tiff.bigtiff import PageWriter
 from imagemp.spec import FrameSpec
 from tests.recording.shots import shot
 

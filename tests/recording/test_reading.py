@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from imagemp.errors import RecordingError
+from imagemp.recording.export.sheet import contact_sheet, evenly_spaced
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import Manifest, State, write_manifest
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
@@ -18,7 +19,6 @@ from imagemp.recording.reading import (
     sessions,
     unended,
 )
-from imagemp.recording.sheet import contact_sheet, evenly_spaced
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 from tests.recording.shots import RGBD, record, shot

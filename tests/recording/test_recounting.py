@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from imagemp.recording.manifest import read_manifest
+from imagemp.recording.mend.repairing import repair_session
 from imagemp.recording.plan import SegmentLimits
-from imagemp.recording.repairing import repair_session
 
 from .sessions import BEGAN_NS, SESSION, law, leave, note, pages_of, spoil
 

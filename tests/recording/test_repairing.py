@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from imagemp.errors import RecordingError
-from imagemp.recording.estate import look_through
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import read_manifest
+from imagemp.recording.mend.estate import look_through
+from imagemp.recording.mend.repairing import plan_repair, repair_session
 from imagemp.recording.plan import SegmentLimits
-from imagemp.recording.repairing import plan_repair, repair_session
-from imagemp.recording.tags import LINK
+from imagemp.recording.tiff.tags import LINK
 from imagemp.spec import Field, FrameSpec
 
 from .sessions import (

@@ -16,9 +16,9 @@ import tifffile
 from PIL import Image, ImageSequence
 
 from imagemp.frames import AnyArray
-from imagemp.recording.chain import crc_matches, last_good
 from imagemp.recording.disk import is_full
 from imagemp.recording.reading import frames
+from imagemp.recording.tiff.chain import crc_matches, last_good
 from imagemp.recording.writer import Recording
 from tests.recording.appender import PLANS
 from tests.recording.shots import RGBD, log_column, recorded_indexes, shot

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from imagemp.errors import RecordingError
-from imagemp.recording.chain import walk_pages
 from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import read_manifest, write_manifest
+from imagemp.recording.mend.repairing import repair_session
+from imagemp.recording.mend.verifying import nbytes_to_check, verify
 from imagemp.recording.plan import SegmentLimits
-from imagemp.recording.repairing import repair_session
-from imagemp.recording.tags import LINK
-from imagemp.recording.verifying import nbytes_to_check, verify
+from imagemp.recording.tiff.chain import walk_pages
+from imagemp.recording.tiff.tags import LINK
 
 from .sessions import contents, leave, note
 

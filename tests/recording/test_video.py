@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from imagemp.frames import AnyArray, Frame, FrameInfo
-from imagemp.recording.decoding import count_packets, read_video
-from imagemp.recording.videofile import walk_video
+from imagemp.recording.video.decoding import count_packets, read_video
+from imagemp.recording.video.files import walk_video
 from imagemp.recording.writer import Recording
 from imagemp.spec import Field, FrameSpec
 from tests.recording.filmer import (

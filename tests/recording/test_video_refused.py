@@ -6,8 +6,8 @@ import pytest
 
 from imagemp.errors import ConfigError, DiskError, FrameShapeError
 from imagemp.frames import Frame, FrameInfo
-from imagemp.recording.decoding import read_video
-from imagemp.recording.video import VideoWriter
+from imagemp.recording.video.decoding import read_video
+from imagemp.recording.video.writer import VideoWriter
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec, Plane
 from tests.recording.filmer import GREY, RGB, film, picture, plan_of, read_number

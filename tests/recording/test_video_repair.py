@@ -10,19 +10,19 @@ import pytest
 
 from imagemp.counts import Counts
 from imagemp.errors import RecordingError
-from imagemp.recording.decoding import count_packets, read_video
-from imagemp.recording.exporting import export_npy, export_png
-from imagemp.recording.filming import export_film
+from imagemp.recording.export.films import export_film
+from imagemp.recording.export.formats import export_npy, export_png
+from imagemp.recording.export.selecting import select
+from imagemp.recording.export.sheet import contact_sheet
 from imagemp.recording.folder import session_path
 from imagemp.recording.manifest import Manifest, read_manifest, write_manifest
-from imagemp.recording.recorded import frames_in
-from imagemp.recording.repairing import repair_session
-from imagemp.recording.selecting import select
-from imagemp.recording.sheet import contact_sheet
-from imagemp.recording.verifying import verify
-from imagemp.recording.video import VideoWriter
-from imagemp.recording.videofile import walk_video
-from imagemp.recording.videorecord import VideoRecord
+from imagemp.recording.mend.recorded import frames_in
+from imagemp.recording.mend.repairing import repair_session
+from imagemp.recording.mend.verifying import verify
+from imagemp.recording.video.decoding import count_packets, read_video
+from imagemp.recording.video.files import walk_video
+from imagemp.recording.video.records import VideoRecord
+from imagemp.recording.video.writer import VideoWriter
 from imagemp.recording.writer import Recording
 
 from .filmer import BEGAN_NS, film, picture, plan_of, read_number

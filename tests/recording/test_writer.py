@@ -9,11 +9,11 @@ import pytest
 import tifffile
 
 from imagemp.errors import DiskError, RecordingError
-from imagemp.recording.bigtiff import PageWriter
-from imagemp.recording.chain import walk_frames
 from imagemp.recording.disk import is_full
 from imagemp.recording.manifest import RecordedFile
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
+from imagemp.recording.tiff.bigtiff import PageWriter
+from imagemp.recording.tiff.chain import walk_frames
 from imagemp.recording.writer import Recording
 from imagemp.spec import FrameSpec
 from tests.recording.appender import PLAN

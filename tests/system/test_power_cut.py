@@ -12,8 +12,8 @@ import pytest
 from imagemp.counts import Counts
 from imagemp.recording.folder import session_path
 from imagemp.recording.manifest import read_manifest
-from imagemp.recording.repairing import repair_session
-from imagemp.recording.verifying import verify
+from imagemp.recording.mend.repairing import repair_session
+from imagemp.recording.mend.verifying import verify
 from tests.recording.ruins import TIFFINFO, seen_by_libtiff, seen_by_tifffile
 from tests.recording.sessions import SESSION, seqs
 

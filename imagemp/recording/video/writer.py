@@ -13,14 +13,14 @@ from typing import Self
 
 import imagecodecs
 
-from ..errors import FrameShapeError
-from ..frames import AnyArray, Frame, check_plane
-from .disk import FILE_MODE, NEW_FILE, disk_error, disk_errors, write_all
-from .pages import Strips, UserFields, packed_stamp
-from .plan import RecordingPlan
-from .videocodec import Coder
-from .videofile import CONTAINERS, USUAL_US, Seekable, shown_us, write_index
-from .videorecord import LINKED, SECOND_US, Shown
+from ...errors import FrameShapeError
+from ...frames import AnyArray, Frame, check_plane
+from ..disk import FILE_MODE, NEW_FILE, disk_error, disk_errors, write_all
+from ..plan import RecordingPlan
+from ..tiff.pages import Strips, UserFields, packed_stamp
+from .coder import Coder
+from .files import CONTAINERS, USUAL_US, Seekable, shown_us, write_index
+from .records import LINKED, SECOND_US, Shown
 
 
 class VideoWriter:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import RecordingError
-from .disk import disk_errors, write_all
+from ...errors import RecordingError
+from ..disk import disk_errors, write_all
+from ..tiff.pagerecord import OpenFile, opened
 from .matroska import Matroska
 from .mp4 import Mp4
-from .pagerecord import OpenFile, opened
-from .videorecord import SECOND_US, Container, Key, VideoRecord
+from .records import SECOND_US, Container, Key, VideoRecord
 
 CONTAINERS: dict[str, Container] = {one.suffix: one for one in (Mp4(), Matroska())}
 LONGEST_LAST_US = 10 * SECOND_US  # how long the last frame is shown, at most

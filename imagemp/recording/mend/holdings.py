@@ -13,17 +13,18 @@ from typing import Any
 
 import msgspec
 
-from ..spec import FrameSpec
-from .decoding import comment_of
-from .disk import disk_errors
+from ...spec import FrameSpec
+from ..disk import disk_errors
+from ..folder import log_path, segment_paths
+from ..manifest import RecordedFile
+from ..records import records_of
+from ..tiff.pagerecord import opened, read_description, read_page
+from ..tiff.tags import HEADER
+from ..video.decoding import comment_of
+from ..video.files import is_video
 from .findings import Found, Frame, Loss, OnBytes
-from .folder import log_path, segment_paths
-from .manifest import RecordedFile
-from .pagerecord import opened, read_description, read_page
-from .recorded import look_through_file, records_of
+from .recorded import look_through_file
 from .relogging import LogCheck
-from .tags import HEADER
-from .videofile import is_video
 
 UNSYNCED = 2  # files at the end that a power cut can have left without their pixels
 MOST_LOSSES = 1000  # remembered one by one

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from .chain import last_good, walk_frames
-from .findings import Found, Frame, OnBytes, Record
-from .folder import MAIN, segment_paths
-from .salvage import salvage
-from .videofile import is_video, last_of, walk_video
+from ..folder import MAIN, segment_paths
+from ..tiff.chain import walk_frames
+from ..video.files import is_video
+from .findings import Found, Frame, OnBytes
+from .pagesalvage import salvage
 from .videosalvage import salvage_video
 
 
@@ -45,16 +45,3 @@ def frames_in(folder: Path, encoder: str = MAIN) -> Iterator[tuple[Path, Frame]]
     for path in segment_paths(folder, encoder):
         for frame in good_frames(path):
             yield path, frame
-
-
-def records_of(path: Path) -> Iterator[Record]:
-    """Give what is known of each frame of a file, by its first page, unchecked."""
-    if is_video(path):
-        yield from walk_video(path)
-    else:
-        yield from (frame[0] for frame in walk_frames(path))
-
-
-def last_record(path: Path) -> Record | None:
-    """Give what is known of the last frame of a file; None if it has none."""
-    return last_of(path) if is_video(path) else last_good(path).last

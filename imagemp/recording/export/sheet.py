@@ -5,10 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import RecordingError
-from ..frames import AnyArray
+from ...errors import RecordingError
+from ...frames import AnyArray
+from ..mend.recorded import frames_in
 from .pictures import pictures_of
-from .recorded import frames_in
 
 THUMB_WIDTH = 320
 

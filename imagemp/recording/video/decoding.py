@@ -7,9 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import RecordingError
-from ..frames import AnyArray
-from .videorecord import SECOND_US
+from ...errors import RecordingError
+from ...frames import AnyArray
+from .records import SECOND_US
 
 
 def read_video(

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FrameShapeError
-from ..frames import numpy_dtype
-from ..spec import Plane
+from ...errors import FrameShapeError
+from ...frames import numpy_dtype
+from ...spec import Plane
 from .tags import (
     CHECK,
     CHECK_AT,

@@ -18,15 +18,15 @@ from typing import Any
 
 import msgspec
 
-from .disk import disk_errors, sync_folder, write_all
+from ..disk import disk_errors, sync_folder, write_all
+from ..folder import SessionFolder, log_path, segment_paths
+from ..manifest import MANIFEST, Manifest, RecordedFile, write_manifest
+from ..segments import sync_file
 from .estate import Estate, anew, look_through
 from .findings import Found, OnBytes
-from .folder import SessionFolder, log_path, segment_paths
 from .holdings import Holdings
-from .manifest import MANIFEST, Manifest, RecordedFile, write_manifest
 from .recounting import counts_from, recounted
 from .relogging import rewrite_log
-from .segments import sync_file
 
 MOST_TOLD = 20  # losses that the event tells one by one
 ASIDE = ".damaged"

@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from ..errors import RecordingError
-from ..frames import Frame
-from ..spec import Field, Plane
+from ...errors import RecordingError
+from ...frames import Frame
+from ...spec import Field, Plane
+from ..disk import FILE_MODE, NEW_FILE, disk_error, disk_errors, write_all
+from ..plan import UNCOMPRESSED, Compression
 from .chain import Tail, last_good
 from .codec import Buffer
-from .disk import FILE_MODE, NEW_FILE, disk_error, disk_errors, write_all
 from .pages import Pages, Strips
-from .plan import UNCOMPRESSED, Compression
 from .tags import HEADER, LINK, aligned
 
 PADDING = bytes(16)

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Self
 
-from ..frames import Frame
+from ...frames import Frame
+from ..plan import RecordingPlan
 from .pages import Pages, Strips
-from .plan import RecordingPlan
 
 MOST_THREADS = 4  # beside capture and callbacks, which want their cores too
 FOR_EACH_THREAD = 2  # one under way and one to go on with

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DiskError, FrameShapeError, RecordingError
-from ..frames import AnyArray
-from .disk import disk_errors
+from ...errors import DiskError, FrameShapeError, RecordingError
+from ...frames import AnyArray
+from ..disk import disk_errors
 from .selecting import Selection
 
 CLASSIC = 2**32 - 2**24  # bytes; room is left for the tags

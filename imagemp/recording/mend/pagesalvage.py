@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import msgspec
 
-from .chain import walk_pages
-from .disk import disk_errors
+from ..disk import disk_errors
+from ..tiff.chain import walk_pages
+from ..tiff.pagerecord import OpenFile, PageRecord, has_its_pixels, opened, read_page
+from ..tiff.tags import ALIGN, COUNT, ENTRY, FIRST_LINK_AT, HEADER, LINK, Kind, Tag
+from ..video.records import Patch
 from .findings import Frame, Loss, OnBytes, places_of, several
-from .pagerecord import OpenFile, PageRecord, has_its_pixels, opened, read_page
-from .tags import ALIGN, COUNT, ENTRY, FIRST_LINK_AT, HEADER, LINK, Kind, Tag
-from .videorecord import Patch
 
 # How every page begins, behind the number of its tags: their order is fixed.
 FIRST_TAG = ENTRY.pack(Tag.NEW_SUBFILE_TYPE, Kind.LONG, 1, b"")

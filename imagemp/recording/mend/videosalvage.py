@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .disk import disk_errors
+from ..disk import disk_errors
+from ..tiff.pagerecord import OpenFile, opened
+from ..video.files import CONTAINERS, Seekable, has_its_data, shown_us
+from ..video.records import ALIGN, Container, Patch, VideoRecord
 from .findings import Frame, Loss, OnBytes, places_of, several
-from .pagerecord import OpenFile, opened
-from .videofile import CONTAINERS, Seekable, has_its_data, shown_us
-from .videorecord import ALIGN, Container, Patch, VideoRecord
 
 Part = VideoRecord | Loss
 

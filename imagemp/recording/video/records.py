@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from .pagerecord import OpenFile
-from .tags import CHECK, CHECK_AT, STAMP
+from ..tiff.pagerecord import OpenFile
+from ..tiff.tags import CHECK, CHECK_AT, STAMP
 
 ALIGN = 8  # frames start on a multiple of it
 LINKED = 4  # bytes of a head that are written last: with them the frame is there

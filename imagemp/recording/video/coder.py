@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..config.video import GREY, GREY16, INSTALL, RGB, pixel_kind, unfit
-from ..errors import ConfigError, RecordingError
-from ..frames import AnyArray, numpy_dtype, plain_dtype
-from ..spec import FrameSpec
-from .plan import RecordingPlan, VideoPlan
-from .videorecord import Container
+from ...config.video import GREY, GREY16, INSTALL, RGB, pixel_kind, unfit
+from ...errors import ConfigError, RecordingError
+from ...frames import AnyArray, numpy_dtype, plain_dtype
+from ...spec import FrameSpec
+from ..plan import RecordingPlan, VideoPlan
+from .records import Container
 
 USUAL_FPS, LEAST_FPS, MOST_FPS = 30, 0.01, 1000  # for rate control and x264's level
 KEY_EVERY_S, MOST_BETWEEN_KEYS = 2, 250  # what a player can seek to

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RecordingError
-from ..frames import AnyArray, numpy_dtype
-from ..spec import FrameSpec, Plane
-from .disk import disk_errors
-from .findings import Frame, Record
-from .folder import MAIN, segment_paths
-from .holdings import spec_in, take_stock
-from .pagerecord import PageRecord
+from ...errors import RecordingError
+from ...frames import AnyArray, numpy_dtype
+from ...spec import FrameSpec, Plane
+from ..disk import disk_errors
+from ..folder import MAIN, segment_paths
+from ..mend.findings import Frame
+from ..mend.holdings import spec_in, take_stock
+from ..mend.recorded import frames_in
+from ..records import Record
+from ..tiff.pagerecord import PageRecord
+from ..video.files import is_video
 from .pictures import pictures_of
-from .recorded import frames_in
-from .videofile import is_video
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from .pagerecord import OpenFile
-from .tags import CHECK, STAMP
-from .videorecord import (
+from ..tiff.pagerecord import OpenFile
+from ..tiff.tags import CHECK, STAMP
+from .records import (
     ALIGN,
     MAX_STAMP,
     SECOND_US,

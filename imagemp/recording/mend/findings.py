@@ -6,12 +6,12 @@ from typing import Protocol
 
 import msgspec
 
-from .pagerecord import OpenFile, PageRecord
-from .videorecord import Patch, VideoRecord
+from ..records import Record
+from ..tiff.pagerecord import OpenFile
+from ..video.records import Patch
 
 CHUNK = 4 << 20
 
-Record = PageRecord | VideoRecord
 Frame = tuple[Record, ...]
 OnBytes = Callable[[int], None]
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numpy as np
 
-from ..errors import FrameShapeError
-from ..frames import AnyArray, Frame, FrameInfo, fields_dtype, numpy_dtype
-from ..spec import Field, Plane
+from ...errors import FrameShapeError
+from ...frames import AnyArray, Frame, FrameInfo, fields_dtype, numpy_dtype
+from ...spec import Field, Plane
+from ..plan import UNCOMPRESSED, Compression
 from .codec import Buffer, Codec
 from .ifd import Entry, Ifd, Picture
-from .plan import UNCOMPRESSED, Compression
 from .tags import STAMP, Compressed, Kind, Tag, aligned
 
 SPARE = 1024  # what a codec adds to pixels that it cannot make smaller, and a percent

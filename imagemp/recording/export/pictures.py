@@ -6,15 +6,15 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from ..errors import RecordingError
-from ..frames import AnyArray
-from .decoding import read_video
-from .disk import disk_errors
-from .findings import Record
-from .pagerecord import PageRecord, has_its_pixels, opened
-from .reading import read_pixels
-from .videofile import has_its_data, is_video, walk_video
-from .videorecord import VideoRecord
+from ...errors import RecordingError
+from ...frames import AnyArray
+from ..disk import disk_errors
+from ..reading import read_pixels
+from ..records import Record
+from ..tiff.pagerecord import PageRecord, has_its_pixels, opened
+from ..video.decoding import read_video
+from ..video.files import has_its_data, is_video, walk_video
+from ..video.records import VideoRecord
 
 HINT = "imagectl recordings repair leaves it out"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import RecordingError
-from .disk import disk_errors
+from ...errors import RecordingError
+from ..disk import disk_errors
+from ..folder import MAIN, SEGMENT
+from ..manifest import Manifest, RecordedFile, read_manifest
 from .findings import OnBytes
-from .folder import MAIN, SEGMENT
 from .holdings import Holdings, take_stock
-from .manifest import Manifest, RecordedFile, read_manifest
 
 BEGAN = re.compile(r"\d{8}T\d{6}Z")
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from ..spec import Field
-from .disk import FILE_MODE, disk_errors, sync_folder, write_all
-from .findings import Record
-from .framelog import COLUMNS, RowQueue, info_of, row_of
-from .pages import UserFields
+from ...spec import Field
+from ..disk import FILE_MODE, disk_errors, sync_folder, write_all
+from ..framelog import COLUMNS, RowQueue, info_of, row_of
+from ..records import Record
+from ..tiff.pages import UserFields
 from .recorded import good_frames
 
 CHUNK = 1 << 20

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..counts import Counts, EncoderCounts
+from ...counts import Counts, EncoderCounts
 from .holdings import Holdings
 
 UNKNOWN = "unknown"

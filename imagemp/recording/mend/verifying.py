@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from ..counts import Counts
-from ..errors import RecordingError
-from .disk import disk_errors
+from ...counts import Counts
+from ...errors import RecordingError
+from ..disk import disk_errors
+from ..folder import SEGMENT, SessionFolder, segment_paths
+from ..manifest import MANIFEST
 from .estate import Estate, look_through
 from .findings import Loss, OnBytes
-from .folder import SEGMENT, SessionFolder, segment_paths
 from .holdings import Holdings
-from .manifest import MANIFEST
 from .repairing import plan_repair
 
 MOST_TOLD = 100  # losses of one file

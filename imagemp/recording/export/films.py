@@ -5,11 +5,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..errors import FrameShapeError, ImagempError, RecordingError
-from ..frames import AnyArray
-from .decoding import imported
-from .disk import disk_errors
-from .exporting import OnFrame, part_of, plain
+from ...errors import FrameShapeError, ImagempError, RecordingError
+from ...frames import AnyArray
+from ..disk import disk_errors
+from ..video.decoding import imported
+from .formats import OnFrame, part_of, plain
 from .selecting import Selection
 
 MICRO = Fraction(1, 1_000_000)

@@ -11,11 +11,11 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from ..errors import RecordingError
-from ..frames import AnyArray, numpy_dtype
-from ..spec import Plane
+from ...errors import RecordingError
+from ...frames import AnyArray, numpy_dtype
+from ...spec import Plane
+from ..plan import Compression
 from .ifd import Picture, is_number
-from .plan import Compression
 from .tags import Compressed, Predictor, SampleFormat
 
 DEFAULT_LEVEL = 1  # more is many times slower, and smaller by a tenth at best

@@ -1,0 +1,1 @@
+"""Recorded frames for people and programs of others."""

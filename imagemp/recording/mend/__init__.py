@@ -1,0 +1,1 @@
+"""What a crash or a bad disk left: looked through, repaired, verified."""

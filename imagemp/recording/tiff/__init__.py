@@ -1,0 +1,1 @@
+"""Pages of a BigTIFF: what stands in them, written and read."""

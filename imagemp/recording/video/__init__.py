@@ -1,0 +1,1 @@
+"""Frames in Matroska and MP4: written, found, decoded."""
