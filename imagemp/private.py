@@ -8,6 +8,7 @@ It is gone when the block ends, and when the process dies, by whatever.
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from .errors import DaemonUnreachableError
 
 READY_S = 30.0
 STOP_S = 40.0
+OWN = {"imagemp.toml", "log", "notify", "run"}  # what a daemon leaves anyway
 
 
 class PrivateDaemon:
@@ -105,8 +107,8 @@ def running(config: str | Path, folder: Path | None = None) -> Iterator[PrivateD
     Args:
         config: The configuration, as TOML, or the path of its file. In TOML
             `{folder}` stands for `folder`, and relative paths start there.
-        folder: Where it puts its sockets and its log; None: a temporary one, which
-            stays, since recordings may be in it.
+        folder: Where it puts its sockets and its log; None: a temporary one. It stays
+            if the block raises, or if there is more in it: recordings.
     """
     where = folder or Path(tempfile.mkdtemp(prefix="imagemp-"))
     daemon = PrivateDaemon(where, config)
@@ -114,3 +116,5 @@ def running(config: str | Path, folder: Path | None = None) -> Iterator[PrivateD
         yield daemon
     finally:
         daemon.stop()
+    if folder is None and {path.name for path in where.iterdir()} <= OWN:
+        shutil.rmtree(where)

@@ -120,5 +120,17 @@ def test_two_private_daemons_do_not_meet() -> None:
 
     assert pids == {one.process.pid, other.process.pid}
     assert one.folder != other.folder
-    for folder in (one.folder, other.folder):
-        shutil.rmtree(folder)
+
+
+def test_a_temporary_folder_stays_only_with_recordings_or_an_error() -> None:
+    with running(CAMERA) as idle:
+        pass
+    with running(QUIET + CAMERA) as busy:
+        busy.call("session.start", frames=1, wait="done")
+    with pytest.raises(KeyError), running(CAMERA) as broken:
+        raise KeyError
+
+    there = [daemon.folder.exists() for daemon in (idle, busy, broken)]
+    for daemon in (busy, broken):
+        shutil.rmtree(daemon.folder)
+    assert there == [False, True, True]
