@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import growth, latency, overflow, pipeline, ring, tiff
+from . import growth, latency, lateness, overflow, pipeline, ring, tiff
 from .table import Options
 
 ALL = {
@@ -16,6 +16,7 @@ ALL = {
     "growth": growth,
     "tiff": tiff,
     "pipeline": pipeline,
+    "lateness": lateness,
     "latency": latency,
 }
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in 
         pytest.param("ring", marks=pytest.mark.system),
         pytest.param("growth", marks=pytest.mark.system),
         pytest.param("pipeline", marks=pytest.mark.system),
+        pytest.param("lateness", marks=pytest.mark.system),
         pytest.param("latency", marks=pytest.mark.system),
     ],
 )
