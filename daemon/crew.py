@@ -25,7 +25,7 @@ from .post import Post, Watch
 from .run import Publish, Run
 from .session import WEDGED, Session
 from .together import Together
-from .workers.orders import Deliver, Speak, Told
+from .workers.orders import Deliver, Speak, Stale, Told
 
 MAX_PLAN = 49152  # bytes: a worker is told its part in one packet
 
@@ -250,10 +250,19 @@ class Crew:
             self.session.greet(post)
 
     def _told(self, post: Post, told: Told, fds: list[int]) -> None:
-        if self.session is not None:
+        if isinstance(told, Stale):
+            self._renew(post, told)
+        elif self.session is not None:
             self.session.told(post, told, fds)
         else:
             close_all(fds)
+
+    def _renew(self, post: Post, told: Stale) -> None:
+        """Its successor, which reads the code anew, is greeted as any other."""
+        if self.is_at(told.session) and self.session is not None:
+            details = {"worker": post.name, "file": told.file}
+            self.session.run.event("code_changed", details)
+        post.renew()
 
     def _died(self, post: Post, code: int) -> None:
         if self.session is not None and self.is_busy:

@@ -19,6 +19,7 @@ from imagemp.spec import FrameSpec
 
 from .base import Worker
 from .cadence import Cadence
+from .loaded import changed_file
 from .orders import (
     Discard,
     Drained,
@@ -26,6 +27,7 @@ from .orders import (
     Opened,
     OpenSession,
     Report,
+    Stale,
     ToWorker,
 )
 
@@ -100,6 +102,10 @@ class Consumer(Worker):
 
     def on_open_session(self, order: OpenSession, _fds: list[int]) -> None:
         self.feed.clear()
+        if not order.resume and (file := changed_file()) is not None:
+            self.session = ""
+            self.tell(Stale(order.session, file))
+            return
         self.session = order.session
         self.handled = self.recorded = self._next = self._left = 0
         self.skipped.clear()

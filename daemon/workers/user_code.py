@@ -18,10 +18,10 @@ from imagemp.callback import Callback, FunctionCallback, Result
 from imagemp.errors import CallbackError
 from imagemp.frames import Frame, FrameInfo
 from imagemp.link import MAX_PACKET
-from imagemp.load import load_object
 from imagemp.spec import FrameSpec
 
 from .consumer import percentiles
+from .loaded import load_noted
 from .orders import Event, Triggered
 
 MAX_NOTE = 200  # characters: it stands in an event
@@ -134,7 +134,7 @@ class UserCode:
             self._callback.buffer.clear()
 
     def _load(self) -> Callback:
-        found = load_object(self.plan.target)
+        found = load_noted(self.plan.target)
         if isinstance(found, type) and issubclass(found, Callback):
             made = found()
         elif callable(found) and not isinstance(found, type):

@@ -78,6 +78,13 @@ class Opened(Told, frozen=True):
     dir: str = ""
 
 
+class Stale(Told, frozen=True):
+    """A file of the user's code has changed: a new process must open the session."""
+
+    session: str
+    file: str
+
+
 class LeftEpoch(Told, frozen=True):
     """Every frame of this epoch has been released; its ring may go."""
 
@@ -209,6 +216,7 @@ ToSupervisor = (
     | Ended
     | Closed
     | Opened
+    | Stale
     | LeftEpoch
     | Drained
     | Finished
