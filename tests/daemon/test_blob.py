@@ -62,8 +62,8 @@ kind = "file"
 path = "{path}"
 fps = 250
 [pipelines.cam0.ring]
-overflow = "memory"
-overflow_size = "80 MB"
+slots = 128  # room for the whole clip, so that nobody is ever in the way
+overflow = "none"
 [pipelines.cam0.encoder]
 keep_free = "0"
 """
