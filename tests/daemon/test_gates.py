@@ -8,13 +8,17 @@ import csv
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imagemp.client import Control, Telemetry
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import ControlError
+from imagemp.recording.export.pictures import pictures_of
+from imagemp.recording.mend.recorded import frames_in
 from tests.running import Daemon, running
 
 from .test_faults import METRICS, captured, kill_and_wait, stop, wait_gone
@@ -107,7 +111,7 @@ def seqs_in(left: Left, spans: list[tuple[int, int]]) -> list[int]:
 def check_spans(daemon: Daemon, cause: str, pipeline: str = "cam0") -> Left:
     """What is recorded is what lies in the spans that were told; all adds up."""
     everything = what_is_left(daemon, pipeline, encoder="all")
-    left = what_is_left(daemon, pipeline, encoder="part")
+    left = part_of(daemon, pipeline)
     counts = left.counts
     assert counts.broken() == []
     assert counts.dropped == {}
@@ -121,6 +125,13 @@ def check_spans(daemon: Daemon, cause: str, pipeline: str = "cam0") -> Left:
     for event in told:
         check_places(left, event)
     return left
+
+
+def part_of(daemon: Daemon, pipeline: str) -> Left:
+    """Read what the encoder with the gate left, in whatever format."""
+    left = what_is_left(daemon, pipeline, encoder="part")
+    found = [(file, frame[0]) for file, frame in frames_in(left.path, "part")]
+    return replace(left, seqs=[read_seq(pixels) for _, pixels in pictures_of(found)])
 
 
 def check_places(left: Left, event: dict[str, Any]) -> None:

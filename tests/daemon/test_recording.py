@@ -21,9 +21,7 @@ from imagemp.client import Telemetry
 from imagemp.counts import Counts
 from imagemp.daemon.sources.synthetic import read_seq
 from imagemp.errors import ControlError
-from imagemp.recording.export.pictures import pictures_of
 from imagemp.recording.manifest import Manifest, read_manifest
-from imagemp.recording.mend.recorded import frames_in
 from imagemp.recording.reading import frames, read_pixels
 from tests.running import Daemon, running
 
@@ -85,6 +83,7 @@ def three_times():
     yield from (0, 0.05, 0.1)
 """
 
+NONE_MISSED = ("source.fps=0", "ring.when_full=wait")  # however busy the machine is
 CONFIG = """
 [telemetry]
 rate_hz = 10
@@ -162,13 +161,13 @@ def newest(daemon: Daemon, pipeline: str = "cam0") -> Path:
 
 
 def what_is_left(daemon: Daemon, pipeline: str = "cam0", encoder: str = "main") -> Left:
-    """Read what the newest session left, each frame of whatever format."""
+    """Read what the newest session left, each page."""
     path = newest(daemon, pipeline)
     stem = "frames" if encoder == "main" else encoder
     with (path / f"{stem}.csv").open(newline="") as log:
         rows = list(csv.DictReader(log))
-    found = [(file, frame[0]) for file, frame in frames_in(path, encoder)]
-    seqs = [read_seq(pixels) for _, pixels in pictures_of(found)]
+    found = [read_pixels(file, frame[0]) for file, frame in frames(path, encoder)]
+    seqs = [read_seq(pixels) for pixels in found]
     return Left(path, read_manifest(path), rows, seqs)
 
 
@@ -522,8 +521,8 @@ def test_a_callback_looks_back_on_its_buffer(
 ) -> None:
     topic = f"callback.{pipeline}.probe"
     with listening(daemon, topic) as telemetry:
-        asked = f"callbacks.probe.buffer_length={length}"
-        record(daemon, asked, pipeline=pipeline, frames=10)
+        asked = [f"callbacks.probe.buffer_length={length}", *NONE_MISSED]
+        record(daemon, *asked, pipeline=pipeline, frames=10)
         bodies = heard(telemetry, topic, 9)
 
     assert bodies[-1]["kept"] == list(range(10))[-length:]
