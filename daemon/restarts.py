@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 FIRST_S = 0.25
+RETRY_S = 1.0  # before a source that could not be opened again is tried anew
 CAP_S = 30.0
 JITTER = 0.2
 STABLE_S = 10.0
@@ -47,3 +48,8 @@ class Restarts:
         """Begin anew: somebody asked for it, or a session begins."""
         self._row = 0
         self._recent.clear()
+
+
+def retry_s(tries: int) -> float:
+    """Give the seconds until a source is opened again: 1, doubled, 30 at most."""
+    return min(CAP_S, RETRY_S * 2.0 ** min(tries - 1, MOST_DOUBLED))

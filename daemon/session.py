@@ -15,6 +15,7 @@ from .gates import Gates
 from .life import State
 from .pipeline import CAPTURE, SOURCE
 from .post import Post
+from .restarts import retry_s
 from .rings import RingKeeper
 from .run import Run
 from .silence import Silence
@@ -38,9 +39,6 @@ from .workers.orders import (
     Triggered,
 )
 
-RETRY_S = 1.0  # before a source that could not be opened again is tried anew
-SLOW_RETRY_S = 30.0
-TRIES = 5  # until retries are slow
 WEDGED = (
     "E_CAMERA_WEDGED",
     "the camera's process hangs in the kernel and cannot be killed",
@@ -191,8 +189,9 @@ class Session:
             self.silence.opened()
         if post.kind == "capture" and self.run.source.epochs:
             self._tries += 1
-            delay = RETRY_S if self._tries < TRIES else SLOW_RETRY_S
-            self.run.timers.set("retry", delay, lambda: self.prepare(SOURCE))
+            self.run.timers.set(
+                "retry", retry_s(self._tries), lambda: self.prepare(SOURCE)
+            )
             return
         facts = self.facts
         if told.reason and facts.is_ending:

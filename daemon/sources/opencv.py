@@ -4,6 +4,7 @@ Frames in the ring are RGB; what the driver gives in grey stays grey.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +18,12 @@ from imagemp.spec import FrameSpec
 
 from .base import Grab, Source
 from .colour import copy_as_rgb
-from .pace import Clock
+from .pace import MS_NS, SECOND_NS, Clock
 from .quiet import quiet_opencv
 from .settings import Count, Rate, read_settings
 
 STREAM_TIMEOUT_MS = 10_000  # FFmpeg's own is 30 s
+OLDEST_NS = 10 * SECOND_NS  # a stamp of before is of another clock
 GROUP = "the daemon's user must be in group video"
 V4L2_MANUAL = 1  # V4L2_EXPOSURE_MANUAL
 V4L2_EXPOSURE_US = 100  # the unit of V4L2_CID_EXPOSURE_ABSOLUTE
@@ -33,7 +35,8 @@ class OpencvSettings(Struct, frozen=True):
     Attributes:
         device: A number, a path (/dev/video0, /dev/v4l/by-id/...) or a URL.
         fourcc: How the camera sends its pixels, `MJPG` or `YUYV`.
-        fps: 0 as None: whatever the camera does.
+        fps: 0 as None: whatever the camera does. A stream is not asked: it is what
+            it has, for one that does not say so itself, as MJPEG over HTTP.
         exposure: In the driver's unit, 100 us for USB cameras.
     """
 
@@ -46,9 +49,10 @@ class OpencvSettings(Struct, frozen=True):
 
 
 class OpencvSource(Source):
-    """Stamps each frame when OpenCV hands it over; knows of no missed ones.
+    """Stamps each frame as the driver does, or when OpenCV hands it over.
 
-    Its `grab` blocks in C, without the GIL, and does not look at `wake`.
+    It knows of no missed ones. Its `grab` blocks in C, without the GIL, and does
+    not look at `wake`.
     """
 
     interruptible = False
@@ -83,7 +87,21 @@ class OpencvSource(Source):
                 "unplugged, or the stream has ended",
             )
         self.grabbed += 1
-        return Grab(self.clock.now(), exposure_us=self.exposure_us)
+        return Grab(self.stamp(), exposure_us=self.exposure_us)
+
+    def stamp(self) -> int:
+        """When the frame was taken: the driver's time, if that can be.
+
+        What waited in its buffers is older than the grab that fetches it.
+        """
+        import cv2
+
+        now = self.clock.now()
+        if is_url(self.device):
+            return now  # there it is the time within the stream
+        driver_ns = round(self.capture.get(cv2.CAP_PROP_POS_MSEC) * MS_NS)
+        age_ns = time.monotonic_ns() - driver_ns
+        return now - age_ns if 0 <= age_ns < OLDEST_NS else now
 
     def retrieve(self, frame: Frame) -> None:
         image = self.decoded()
@@ -144,6 +162,8 @@ class OpencvSource(Source):
         code = int(self.capture.get(cv2.CAP_PROP_FOURCC))
         got["fourcc"] = code.to_bytes(4, "little", signed=True).decode("latin-1")
         got["exposure"] = self.capture.get(cv2.CAP_PROP_EXPOSURE)
+        if is_url(asked.device) and asked.fps:
+            got["fps"] = asked.fps  # FFmpeg says 25 where it does not know
         self.fps = max(0.0, got["fps"])
         if asked.exposure is not None and got["exposure"] > 0:
             self.exposure_us = got["exposure"] * V4L2_EXPOSURE_US

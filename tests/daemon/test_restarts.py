@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemp.daemon.restarts import CAP_S, FIRST_S, STABLE_S, TOO_MANY, Restarts
+from imagemp.daemon.restarts import (
+    CAP_S,
+    FIRST_S,
+    STABLE_S,
+    TOO_MANY,
+    Restarts,
+    retry_s,
+)
 
 CHANCE = st.floats(0, 1)
 EVEN = 0.5  # shifts nothing
@@ -77,3 +84,7 @@ def test_who_is_forgiven_begins_anew_but_its_restarts_are_still_counted() -> Non
     assert not restarts.is_too_many(0.0)
     assert restarts.failed(0.0, 0.0, EVEN) == FIRST_S
     assert restarts.total == TOO_MANY + 1
+
+
+def test_pauses_between_tries_double_up_to_30_seconds() -> None:
+    assert [retry_s(n) for n in (1, 2, 3, 4, 5, 6, 1000)] == [1, 2, 4, 8, 16, 30, 30]

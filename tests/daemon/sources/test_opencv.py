@@ -3,6 +3,7 @@
 import functools
 import os
 import threading
+import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 from imagemp.daemon.sources.file import FileSource
 from imagemp.daemon.sources.opencv import OpencvSource
 from imagemp.errors import SourceError
-from imagemp.frames import AnyArray
+from imagemp.frames import AnyArray, Frame
 from tests.clips import clip
+from tests.daemon.mjpeg import NetworkCamera, read_number
 from tests.daemon.sources.stage import QUIET, grabs, images, slot, write_video
 
 BGR = np.full((48, 64, 3), (1, 2, 3), np.uint8)
@@ -253,3 +255,62 @@ def test_close_may_come_twice_and_first() -> None:
     source.close()
 
     assert camera.released == 1
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "is_told"), [(250, True), (-50, False), (1e7, False)]
+)
+def test_a_frame_is_as_old_as_the_driver_says_if_that_can_be(
+    age_ms: float, is_told: bool
+) -> None:
+    camera = Camera()
+    source = CameraSource(camera)
+    source.open()
+    before = source.clock.now()
+    camera.rules = {cv2.CAP_PROP_POS_MSEC: time.monotonic_ns() / 1e6 - age_ms}
+
+    (grab,) = grabs(source, 1)
+
+    taken = grab.t_sensor_ns + (250_000_000 if is_told else 0)
+    assert before - 50_000_000 < taken < source.clock.now()
+
+
+def test_a_stream_has_the_rate_that_it_is_said_to_have() -> None:
+    with NetworkCamera() as camera:
+        told = OpencvSource({"device": camera.url, "fps": 50})
+        untold = OpencvSource({"device": camera.url})
+        told.open()
+        told.close()
+        untold.open()
+        untold.close()
+
+    assert (told.fps, told.notes) == (50, [])
+    assert untold.fps == 25  # what FFmpeg says where it does not know
+
+
+def test_a_stream_that_is_cut_off_and_comes_back_can_be_opened_again() -> None:
+    with NetworkCamera() as camera:
+        source = OpencvSource({"device": camera.url})
+        frame = slot(source.open())
+        before = [number_of(source, frame) for _ in range(5)]
+        camera.unplug()
+        with pytest.raises(SourceError, match="stopped after"):
+            grabs(source, 1000)
+        source.close()
+        with pytest.raises(SourceError, match="no stream there"):
+            source.open()
+        camera.plug_in()
+        source.open()
+        after = [number_of(source, frame) for _ in range(5)]
+        source.close()
+
+    assert before == list(range(before[0], before[0] + 5))
+    assert after == list(range(after[0], after[0] + 5))
+    assert after[0] > before[-1]
+
+
+def number_of(source: OpencvSource, frame: Frame) -> int:
+    """Take the next frame and read its number."""
+    grabs(source, 1)
+    source.retrieve(frame)
+    return read_number(frame.image)
