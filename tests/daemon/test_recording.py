@@ -521,7 +521,8 @@ def test_a_callback_looks_back_on_its_buffer(
 ) -> None:
     topic = f"callback.{pipeline}.probe"
     with listening(daemon, topic) as telemetry:
-        asked = [f"callbacks.probe.buffer_length={length}", *NONE_MISSED]
+        more = f"callbacks.probe.buffer_length={length}", "callbacks.probe.policy=every"
+        asked = [*more, *NONE_MISSED]
         record(daemon, *asked, pipeline=pipeline, frames=10)
         bodies = heard(telemetry, topic, 9)
 
