@@ -14,9 +14,10 @@ from PIL import Image
 
 from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.recording.mend.repairing import repair_session
+from imagemp.recording.stamp import STAMP
 from imagemp.recording.tiff.chain import walk_pages
 from imagemp.recording.tiff.pagerecord import PageRecord
-from imagemp.recording.tiff.tags import LINK, STAMP
+from imagemp.recording.tiff.tags import LINK
 
 from .sessions import contents, seqs
 

@@ -21,9 +21,8 @@ import numpy as np
 from ...errors import FrameShapeError
 from ...frames import numpy_dtype
 from ...spec import Plane
+from ..stamp import CHECK, CHECK_AT
 from .tags import (
-    CHECK,
-    CHECK_AT,
     COUNT,
     ENTRY,
     LINK,

@@ -13,20 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
-from .tags import (
-    CHECK,
-    CHECK_AT,
-    COUNT,
-    ENTRY,
-    LINK,
-    STAMP,
-    WIDTHS,
-    Kind,
-    Tag,
-    aligned,
-)
+from ..stamp import CHECK, CHECK_AT, STAMP, Stamped, read_stamp
+from .tags import COUNT, ENTRY, LINK, WIDTHS, Kind, Tag, aligned
 
 MAX_TAGS = 64  # ours have 18 at most
 MAX_IFD = 1 << 20  # bytes; the first page of a file has the configuration in it
@@ -36,7 +24,7 @@ RawTag = tuple[int, int, bytes]  # kind, count, value or where it is
 NO_PREDICTOR: RawTag = (Kind.SHORT, 1, b"\1\0")
 
 
-class PageRecord(msgspec.Struct, frozen=True):
+class PageRecord(Stamped, frozen=True, kw_only=True):
     """One page: where it lies, and which plane of which frame it is.
 
     Attributes:
@@ -46,10 +34,6 @@ class PageRecord(msgspec.Struct, frozen=True):
         following: That offset; 0 in the last page.
         data_at: Where its strip starts.
         nbytes: Size of the strip: of the pixels as they are stored.
-        crc: CRC-32 of the strip, as it was when the page was written.
-        fields: The user's, packed as the spec has them.
-        plane: Which plane of the frame, from 0.
-        planes: How many planes the frame has.
         sample_format: 1 unsigned, 2 signed, 3 float, 6 complex.
         compressed: How the pixels are stored: 1 as they are, 8 zlib, 50000 zstd.
         predictor: 1 none, 2 differences, 3 differences of floats.
@@ -61,18 +45,6 @@ class PageRecord(msgspec.Struct, frozen=True):
     following: int
     data_at: int
     nbytes: int
-    seq: int
-    index: int
-    t_sensor_ns: int
-    t_arrival_ns: int
-    t_unix_ns: int
-    crc: int
-    missed_before: int
-    ring_used: int
-    overflow_used: int
-    fields: bytes
-    plane: int
-    planes: int
     plane_name: str
     rows: int
     columns: int
@@ -219,27 +191,15 @@ def parse_page(found: Directory, number: int) -> PageRecord:
         ValueError: A number cannot be true.
     """
     stamp = found.value(Tag.STAMP)
-    seq, index, sensor, arrival, unix, crc, *rest = STAMP.unpack_from(stamp)
-    missed, ring, overflow, plane, planes, _ = rest
     page = PageRecord(
+        **read_stamp(stamp),
         page=number,
         offset=found.offset,
         link_at=found.offset + found.link_at,
         following=found.following,
         data_at=found.number(Tag.STRIP_OFFSETS),
         nbytes=found.number(Tag.STRIP_BYTE_COUNTS),
-        seq=seq,
-        index=index,
-        t_sensor_ns=sensor,
-        t_arrival_ns=arrival,
-        t_unix_ns=unix,
-        crc=crc,
-        missed_before=missed,
-        ring_used=ring,
-        overflow_used=overflow,
         fields=stamp[STAMP.size :],
-        plane=plane,
-        planes=planes,
         plane_name=found.value(Tag.PAGE_NAME).decode().rstrip("\0"),
         rows=found.number(Tag.IMAGE_LENGTH),
         columns=found.number(Tag.IMAGE_WIDTH),

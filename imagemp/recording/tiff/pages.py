@@ -11,9 +11,10 @@ from ...errors import FrameShapeError
 from ...frames import AnyArray, Frame, FrameInfo, fields_dtype, numpy_dtype
 from ...spec import Field, Plane
 from ..plan import UNCOMPRESSED, Compression
+from ..stamp import STAMP
 from .codec import Buffer, Codec
 from .ifd import Entry, Ifd, Picture
-from .tags import STAMP, Compressed, Kind, Tag, aligned
+from .tags import Compressed, Kind, Tag, aligned
 
 SPARE = 1024  # what a codec adds to pixels that it cannot make smaller, and a percent
 MOST = 2**32 - 1  # what a count in the stamp may be

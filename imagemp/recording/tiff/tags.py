@@ -84,15 +84,6 @@ COUNT = struct.Struct("<Q")  # tags of a page
 ENTRY = struct.Struct("<HHQ8s")  # code, kind, count, value or where it is
 LINK = struct.Struct("<Q")  # where the next page is; 0: this is the last
 
-# seq, index, t_sensor_ns, t_arrival_ns, t_unix_ns, CRC-32 of the strip as it is in the
-# file, missed_before, ring_used, overflow_used, plane, planes of the frame, CHECK; then
-# the user's fields, packed as the spec has them
-STAMP = struct.Struct("<QQqqqIIIIHHI")
-
-# CRC-32 of the page from its IFD to its strip, itself and the link counted as 0
-CHECK = struct.Struct("<I")
-CHECK_AT = STAMP.size - CHECK.size
-
 
 def aligned(offset: int, to: int = ALIGN) -> int:
     """Give the first multiple of `to` that is not below `offset`."""

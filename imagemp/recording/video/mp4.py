@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
+from ..stamp import CHECK, STAMP
 from ..tiff.pagerecord import OpenFile
-from ..tiff.tags import CHECK, STAMP
 from .records import (
     ALIGN,
     MAX_STAMP,

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
-
+from ..stamp import CHECK, CHECK_AT, STAMP, Stamped, read_stamp
 from ..tiff.pagerecord import OpenFile
-from ..tiff.tags import CHECK, CHECK_AT, STAMP
 
 ALIGN = 8  # frames start on a multiple of it
 LINKED = 4  # bytes of a head that are written last: with them the frame is there
@@ -25,7 +23,7 @@ Key = tuple[int, int]  # when a key frame is shown, where it starts
 Blank = tuple[int, int]  # where, how many bytes, that a check does not vouch for
 
 
-class VideoRecord(msgspec.Struct, frozen=True):
+class VideoRecord(Stamped, frozen=True, kw_only=True):
     """One frame: where it lies, when it is shown, and what its stamp says.
 
     Attributes:
@@ -33,10 +31,8 @@ class VideoRecord(msgspec.Struct, frozen=True):
         offset: Where its head starts.
         data_at: Where its packet starts.
         nbytes: Size of the packet.
-        crc: CRC-32 of the packet.
         t_us: When it is shown, from the first frame of the file on.
         is_key: It can be decoded without those before.
-        fields: The user's, packed as the spec has them.
     """
 
     page: int
@@ -45,16 +41,6 @@ class VideoRecord(msgspec.Struct, frozen=True):
     nbytes: int
     t_us: int
     is_key: bool
-    seq: int
-    index: int
-    t_sensor_ns: int
-    t_arrival_ns: int
-    t_unix_ns: int
-    crc: int
-    missed_before: int
-    ring_used: int
-    overflow_used: int
-    fields: bytes
 
     @property
     def end(self) -> int:
@@ -168,18 +154,5 @@ def padded(stamp: bytes, around: int) -> bytes:
 
 def stamped(text: bytes, **where: Any) -> VideoRecord:  # noqa: ANN401 - of all types
     """Give the record of a frame from its padded stamp, and from its container."""
-    seq, index, sensor, arrival, unix, crc, *rest = STAMP.unpack_from(text)
-    missed, ring, overflow, *_ = rest
-    return VideoRecord(
-        seq=seq,
-        index=index,
-        t_sensor_ns=sensor,
-        t_arrival_ns=arrival,
-        t_unix_ns=unix,
-        crc=crc,
-        missed_before=missed,
-        ring_used=ring,
-        overflow_used=overflow,
-        fields=text[STAMP.size : -text[-1]],
-        **where,
-    )
+    fields = text[STAMP.size : -text[-1]]
+    return VideoRecord(**read_stamp(text), fields=fields, **where)
