@@ -47,6 +47,7 @@ class Facts:
             leave.
         problem: Why it failed: code, message and hint.
         spans: When each encoder is to record.
+        triggered: Frames that triggers of the timetable have asked for.
         is_autostart: Nobody asked for it: it began with the daemon.
     """
 
@@ -61,6 +62,7 @@ class Facts:
     problem: tuple[str, str, str] | None = None
     t_first_ns: int = 0
     t_start_ns: int = 0
+    triggered: int = 0
     waiting: set[str] = field(default_factory=set)
     undrained: set[str] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
@@ -109,13 +111,18 @@ class Facts:
         else:
             self.events_left_out += 1
 
-    def limits(self) -> dict[str, Any]:
-        """Give what capture needs to know of when to end."""
+    def limits(self, taken: int = 0) -> dict[str, Any]:
+        """Give what capture needs to know of when to end, and what it owes.
+
+        Args:
+            taken: So many frames have been captured.
+        """
         return {
             "frames": self.frames,
             "duration_s": self.duration_s,
             "t_first_ns": self.t_first_ns,
             "t_start_ns": self.t_start_ns,
+            "pending": max(0, self.triggered - taken),
         }
 
     def result(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
         facts.plan.settings if is_source else {},
         facts.plan.ring,
         facts.plan.schedule if is_source else None,
-        facts.limits() if is_source else {},
+        facts.limits(seq) if is_source else {},
         t_last,
         facts.plan.overlay if is_source else None,
     )

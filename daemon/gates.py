@@ -29,7 +29,7 @@ class Gates:
         """
         facts = self._run.facts
         if (facts.plan.schedule or {}).get("trigger"):
-            self._run.send(CAPTURE, Trigger(n))
+            self._take(n)
         elif not self._armed:
             raise ControlError(
                 "E_CONFIG",
@@ -48,7 +48,7 @@ class Gates:
         """A callback triggers; who cannot be answered is told by an event, once."""
         facts = self._run.facts
         if (facts.plan.schedule or {}).get("trigger"):
-            self._run.send(CAPTURE, Trigger())
+            self._take()
         elif self._armed and not facts.is_ending:
             self._add_trigger(told.callback, told.t_ns, told.note)
         elif not (self._armed or self._is_told):
@@ -105,6 +105,13 @@ class Gates:
     @property
     def _armed(self) -> list[str]:
         return [name for name, one in self._run.facts.spans.items() if one.is_armed]
+
+    def _take(self, n: int | None = None) -> None:
+        """Have frames taken; what capture cannot hear now, its successor is told."""
+        facts = self._run.facts
+        each = (facts.plan.schedule or {}).get("frames_per_trigger", 1)
+        facts.triggered += each if n is None else n
+        self._run.send(CAPTURE, Trigger(n, boottime_ns()))
 
     def _add_trigger(self, by: str, t_ns: int, note: str = "") -> None:
         self._triggers += 1

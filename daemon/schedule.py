@@ -7,6 +7,7 @@ gets the first frame at or after it, never one before.
 """
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -30,8 +31,7 @@ class Schedule:
     """
 
     def __init__(self, config: ScheduleConfig) -> None:
-        self.late = 0
-        self.skipped = 0
+        self.late = self.skipped = 0
         self._start_in_ns = nanoseconds(config.start_in_s)
         self._start_ns: int | None = None
 
@@ -92,11 +92,12 @@ class Schedule:
             return None
         return self._start_ns + wait_ns
 
-    def trigger(self, frames: int | None = None) -> None:
+    def trigger(self, frames: int | None = None, at_ns: int = 0) -> None:
         """Ask for frames, besides those asked for before.
 
         Args:
             frames: None: `frames_per_trigger`. Only a triggered schedule obeys.
+            at_ns: When they were asked for; no frame of before is one of them.
         """
 
     def _take(self, _elapsed_ns: int, /) -> bool:
@@ -115,20 +116,26 @@ class Triggered(Schedule):
 
     def __init__(self, config: ScheduleConfig) -> None:
         super().__init__(config)
-        self.pending = 0
         self._frames_per_trigger = config.frames_per_trigger
+        self._asked: deque[list[int]] = deque()  # when, and frames still to take
 
-    def trigger(self, frames: int | None = None) -> None:
-        self.pending += self._frames_per_trigger if frames is None else max(0, frames)
+    def trigger(self, frames: int | None = None, at_ns: int = 0) -> None:
+        n = self._frames_per_trigger if frames is None else frames
+        if n > 0:
+            self._asked.append([at_ns, n])
 
-    def _take(self, _elapsed_ns: int, /) -> bool:
-        if not self.pending:
+    def _take(self, elapsed_ns: int, /) -> bool:
+        wait_ns = self._wait_ns()
+        if wait_ns is None or elapsed_ns < wait_ns:
             return False
-        self.pending -= 1
+        self._asked[0][1] -= 1
+        if not self._asked[0][1]:
+            self._asked.popleft()
         return True
 
     def _wait_ns(self) -> int | None:
-        return 0 if self.pending else None
+        asked = self._asked
+        return max(0, asked[0][0] - (self._start_ns or 0)) if asked else None
 
 
 class Timed(Schedule):

@@ -116,7 +116,7 @@ class Capture(Worker):
             self._from_ns = 0 if self.source.is_live else order.from_ns
 
     def on_trigger(self, order: Trigger, _fds: list[int]) -> None:
-        self.wanted.trigger(order.n)
+        self.wanted.trigger(order.n, order.t_ns)
 
     def on_stop(self, _order: Stop, _fds: list[int]) -> None:
         if self.running:

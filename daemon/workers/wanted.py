@@ -13,12 +13,14 @@ class Limits(Struct, frozen=True):
         duration_s: This long after the first captured frame.
         t_first_ns: Sensor time of that frame, if an earlier epoch took it.
         t_start_ns: When the session began to take frames, if it has.
+        pending: Frames that triggers have asked for, and that are not taken yet.
     """
 
     frames: int | None = None
     duration_s: float | None = None
     t_first_ns: int = 0
     t_start_ns: int = 0
+    pending: int = 0
 
 
 class Wanted:
@@ -33,6 +35,8 @@ class Wanted:
         self._limits, self._schedule = limits, schedule
         self._t_first_ns = limits.t_first_ns
         self._from_ns = 0
+        if schedule is not None:
+            schedule.trigger(limits.pending)
 
     @property
     def is_every_frame(self) -> bool:
@@ -57,10 +61,10 @@ class Wanted:
             start_ns = self._limits.t_start_ns or from_ns or now_ns
             self._schedule.begin(start_ns, served_ns)
 
-    def trigger(self, n: int | None) -> None:
-        """Somebody wants frames now."""
+    def trigger(self, n: int | None, at_ns: int = 0) -> None:
+        """Somebody wants frames that are taken from an instant on."""
         if self._schedule is not None:
-            self._schedule.trigger(n)
+            self._schedule.trigger(n, at_ns)
 
     def wants(self, t_ns: int) -> bool:
         """Whether the frame of this time is to be taken; if so, it counts.

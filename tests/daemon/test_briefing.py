@@ -83,3 +83,14 @@ def test_a_callback_that_makes_a_ring_is_told_nothing_of_the_source(
     assert order.settings == order.limits == {}
     assert order.schedule is None
     assert order.ring["slots"] == 32
+
+
+def test_a_source_is_told_what_triggers_have_asked_for_and_nobody_took(
+    facts: Facts, rig: Rig
+) -> None:
+    rig.keep(MAIN).begin()
+    facts.triggered = 5
+    rig.publish(3)
+    rig.kill_producer()
+
+    assert prepare_order(facts, rig.keeper).limits["pending"] == 2

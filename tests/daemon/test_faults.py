@@ -409,6 +409,28 @@ def test_a_timetable_goes_on_after_capture_has_died(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
+def test_triggers_that_capture_cannot_hear_are_served_by_its_successor(
+    tmp_path: Path,
+) -> None:
+    with (
+        daemon_of(tmp_path, config(ring())) as daemon,
+        listening(daemon, METRICS) as telemetry,
+    ):
+        begin(daemon, "schedule.trigger=true", "schedule.frames_per_trigger=2")
+        daemon.call("trigger", n=3)
+        wait_for(telemetry, METRICS, captured(3))
+        daemon.signal("capture", signal.SIGSTOP)
+        daemon.call("trigger")
+        daemon.signal("capture", signal.SIGKILL)
+        daemon.call("trigger", n=4)
+        wait_for(telemetry, METRICS, captured(9), LONG_S)
+        stop(daemon)
+        left = check_agreement(daemon, timed=True)
+
+    assert left.counts.captured == 9
+
+
+@pytest.mark.system
 def test_a_killed_callback_leaves_the_recording_alone(tmp_path: Path) -> None:
     topic = "callback.cam0.telling"
     with (

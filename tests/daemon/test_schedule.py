@@ -138,6 +138,19 @@ def test_triggers_pile_up_even_before_the_start() -> None:
     assert len(taken(schedule, list(range(100)))) == 2 + 2 + 5
 
 
+def test_a_trigger_gets_no_frame_of_before_it() -> None:
+    schedule = begun(trigger=True)
+    schedule.trigger(2, at_ns=START + 5 * SECOND)
+    schedule.trigger(1, at_ns=START + 7 * SECOND)
+
+    assert schedule.next_ns() == START + 5 * SECOND
+    assert taken(schedule, [s * SECOND for s in range(10)]) == [
+        5 * SECOND,
+        6 * SECOND,
+        7 * SECOND,
+    ]
+
+
 def test_a_trigger_means_nothing_to_a_schedule_without() -> None:
     schedule = begun(times_s=(1.0,))
     schedule.trigger()

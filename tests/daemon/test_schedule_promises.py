@@ -106,3 +106,44 @@ def test_the_next_deadline_is_when_a_frame_is_next_taken(
         wanted = schedule.next_ns()
         assert wanted is not None
         assert schedule.due(START + frame) == (START + frame >= wanted)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 5)), max_size=20).map(
+        sorted
+    ),
+    frame_times,
+)
+def test_no_trigger_gets_a_frame_of_before_it_nor_more_than_it_asked_for(
+    triggers: list[tuple[int, int]], frames: list[int]
+) -> None:
+    schedule = begun(trigger=True)
+    for at_ms, n in triggers:
+        schedule.trigger(n, START + at_ms * MS)
+
+    got = taken(schedule, frames)
+
+    asked = [at_ms * MS for at_ms, n in triggers for _ in range(n)]
+    assert all(frame >= at for frame, at in zip(got, asked, strict=False))
+    after = [sum(frame >= at for at in asked) for frame in frames]
+    assert len(got) == max_taken(after)
+
+
+def max_taken(allowed: list[int]) -> int:
+    """Give how many frames can be taken if so many may be by each of them."""
+    got = 0
+    for most in allowed:
+        got += got < most
+    return got
+
+
+@given(st.floats(1e-6, 10, allow_nan=False), frame_times)
+def test_a_fixed_interval_is_never_early_and_never_bunched(
+    period_s: float, frames: list[int]
+) -> None:
+    got = taken(begun(every_s=period_s), frames)
+
+    period = Fraction(str(period_s)) * SECOND
+    for before, frame in pairwise([-1, *got]):  # a deadline of its own for each
+        number = -(-(before + 1) // period)
+        assert int(number * period) <= frame

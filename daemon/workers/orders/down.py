@@ -70,9 +70,14 @@ class Start(Order, frozen=True):
 
 
 class Trigger(Order, frozen=True):
-    """Take this many frames now, or what a trigger is configured to take."""
+    """Take this many frames now, or what a trigger is configured to take.
+
+    Attributes:
+        t_ns: When it was asked for; frames of before are none of them.
+    """
 
     n: int | None = None
+    t_ns: int = 0
 
 
 class Stop(Order, frozen=True):

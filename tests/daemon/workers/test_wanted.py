@@ -121,3 +121,10 @@ def test_a_timetable_counts_from_a_common_start() -> None:
     wanted.begin(0, None, from_ns=5 * SECOND_NS)
 
     assert [n for n in range(10) if wanted.wants(n * SECOND_NS)] == [6]
+
+
+def test_what_triggers_asked_for_before_is_owed() -> None:
+    wanted = Wanted(Limits(pending=2), schedule_from({"trigger": True}))
+    wanted.begin(0, None)
+
+    assert [wanted.wants(t) for t in range(4)] == [True, True, False, False]
