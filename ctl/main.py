@@ -40,6 +40,7 @@ VERBS = {
     "workers": ("workers", "WorkersLs", "WorkersRestart"),
     "config": ("configuration", "ConfigShow", "ConfigCheck"),
     "reload": ("configuration", "Reload"),
+    "metrics": ("metrics", "Metrics"),
     "ping": ("service", "Ping"),
     "version": ("service", "Version"),
 }

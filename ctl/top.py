@@ -36,7 +36,7 @@ class Top(Verb):
         if args.once or not (output.is_json or sys.stdout.isatty()):
             board.hear("state", self.ask(args, self.method, {}))
             with listen(args, ("metrics.",)) as telemetry:
-                _fill(board, telemetry)
+                fill_board(board, telemetry)
             output.show(board.document(), lambda _: _text(board))
             return Exit.OK
         follow = _print_lines if output.is_json else _draw
@@ -44,7 +44,7 @@ class Top(Verb):
             return follow(board, telemetry, output)
 
 
-def _fill(board: Board, telemetry: "Telemetry") -> None:
+def fill_board(board: Board, telemetry: "Telemetry") -> None:
     """Hear until every pipeline in session has reported, or it is late."""
     end_s = time.monotonic() + ONCE_S
     while board.lacks_metrics() and (left_s := end_s - time.monotonic()) > 0:
