@@ -44,6 +44,13 @@ class Start(Verb):
             "--at", type=_at, metavar="TIME", help="10:30 or 2026-11-20T10:30:00Z"
         )
         parser.add_argument(
+            "--in",
+            dest="start_in_s",
+            type=duration_s,
+            metavar="S",
+            help="the first frame so long after the start: 10, 5m",
+        )
+        parser.add_argument(
             "--force",
             action="store_true",
             help="with --at: though the system clock is not synchronised",
@@ -60,6 +67,8 @@ class Start(Verb):
         _add_stays(parser)
 
     def params(self, args: Namespace) -> dict[str, Any]:
+        if args.start_in_s is not None:
+            args.overrides = [*args.overrides, f"schedule.start_in_s={args.start_in_s}"]
         asked = {
             "duration_s": args.duration,
             "frames": args.frames,

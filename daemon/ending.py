@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from .accounts import Stage, close_law
-from .pipeline import CAPTURE
+from .pipeline import CAPTURE, SOURCE
 from .post import Post
 from .run import Run
 from .wallclock import clock_pair
@@ -167,7 +167,12 @@ class Ending:
             return
         facts.stage = Stage.FINALISING
         facts.clock.append(clock_pair())
-        facts.counts = close_law(facts, run.totals())
+        totals = run.totals()
+        facts.counts = close_law(facts, totals)
+        if facts.plan.schedule is not None:
+            source = totals[SOURCE]
+            told = {"late": source.late, "not_wanted": source.not_wanted}
+            run.event("timetable", told)
         for broken in facts.counts.broken():
             log.error("%s: accounts do not close: %s", facts.id, broken)
         self._writers = self._encoders()

@@ -113,7 +113,7 @@ class Capture(Worker):
         if self.order is not None and self.source is not None:
             served_ns = self.order.t_last_ns or None
             self.wanted.begin(boottime_ns(), served_ns, order.from_ns)
-            self._from_ns = 0 if self.source.is_live else order.from_ns
+            self._from_ns = 0 if self.source.is_live else self.wanted.from_ns
 
     def on_trigger(self, order: Trigger, _fds: list[int]) -> None:
         self.wanted.trigger(order.n, order.t_ns)
@@ -155,7 +155,7 @@ class Capture(Worker):
         close_extra(fds)
 
     def _may_begin(self) -> bool:
-        """Wait for the common instant; a camera does not, its frames are let go."""
+        """Wait for the first instant; a camera does not, its frames are let go."""
         wake = self._wake.fileno()
         if self._from_ns and Clock().wait(self._from_ns, wake):
             self._from_ns = 0

@@ -39,6 +39,11 @@ class Wanted:
             schedule.trigger(limits.pending)
 
     @property
+    def from_ns(self) -> int:
+        """No frame of before this instant is wanted."""
+        return self._from_ns
+
+    @property
     def is_every_frame(self) -> bool:
         """Whether there is no timetable: a frame that is not there is missed."""
         return self._schedule is None
@@ -60,6 +65,7 @@ class Wanted:
         if self._schedule is not None:
             start_ns = self._limits.t_start_ns or from_ns or now_ns
             self._schedule.begin(start_ns, served_ns)
+            self._from_ns = self._schedule.start_ns
 
     def trigger(self, n: int | None, at_ns: int = 0) -> None:
         """Somebody wants frames that are taken from an instant on."""

@@ -30,6 +30,7 @@ OPTIONS: list[tuple[list[str], dict[str, Any]]] = [
         ["-o", "source.fps=10", "-o", "ring.slots=4"],
         {"overrides": ["source.fps=10", "ring.slots=4"]},
     ),
+    (["--in", "5m"], {"overrides": ["schedule.start_in_s=300.0"]}),
     (["--no-wait"], {"wait": "none"}),
 ]
 INCOMPLETE = {**ENDED, "state": "incomplete", "reason": "disk_full"}

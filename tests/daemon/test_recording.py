@@ -640,9 +640,12 @@ def test_late_deadlines_are_skipped_or_caught_up_with(
 ) -> None:
     dense = ", ".join(str(i / 1000) for i in range(20))  # 1 ms apart, a frame is 5
     record(daemon, f"schedule.times_s=[{dense}]", f"schedule.late={late}")
-    captured = check_agreement(daemon, timed=True).counts.captured
+    left = check_agreement(daemon, timed=True)
+    (told,) = (e for e in left.manifest.events if e["name"] == "timetable")
 
+    captured = left.counts.captured
     assert captured == 20 if late == "catch-up" else captured <= 6
+    assert told["late"] > 0 if late == "catch-up" else told["late"] == 20 - captured
 
 
 def test_a_session_that_starts_with_the_daemon_is_reported_on(tmp_path: Path) -> None:

@@ -111,3 +111,15 @@ def test_a_generator_that_gives_nothing_to_iterate_is_refused(tmp_path: Path) ->
 
     with pytest.raises(ConfigError, match="must give seconds one by one"):
         begun(generator=f"{file}:plan")
+
+
+def test_a_generator_that_raises_is_told_with_what_it_raised() -> None:
+    def seconds() -> Iterator[int]:
+        yield 0
+        raise RuntimeError("no more tides")
+
+    with pytest.raises(ConfigError) as refusal:
+        taken(begun(seconds()), [0, SECOND])
+
+    problem = "schedule.generator: raised RuntimeError: no more tides"
+    assert str(refusal.value) == problem

@@ -134,6 +134,15 @@ def test_a_timetable_counts_from_the_common_instant(daemon: Daemon) -> None:
         assert all(min(t - d for d in due if d <= t) >= 0 for t in taken)
 
 
+def test_a_film_that_is_put_off_loses_nothing(daemon: Daemon) -> None:
+    before = boottime_ns()
+    start(daemon, "film", overrides=["schedule.start_in_s=0.3"])
+    left = what_is_left(daemon, "film")
+
+    assert left.seqs == list(range(FILM))
+    assert int(left.rows[0]["t_sensor_ns"]) >= before + 300_000_000
+
+
 def test_one_that_cannot_begin_does_not_keep_the_others(daemon: Daemon) -> None:
     with pytest.raises(ControlError, match="video250") as refused:
         start(daemon, "absent", "quick", wait="first", frames=None)
