@@ -82,6 +82,33 @@ class Service:
         """Give the folder of the first session of cam0."""
         return min(self.machine.path(f"{DATA}/cam0").iterdir())
 
+    def pids(self) -> list[int]:
+        """Give the pids of all its processes, as the machine counts."""
+        group = self.show("ControlGroup")
+        (found,) = self.machine.run(
+            "sh",
+            "-c",
+            f"cat /sys/fs/cgroup{group}/cgroup.procs "
+            f"/sys/fs/cgroup/systemd{group}/cgroup.procs 2>/dev/null | xargs echo",
+        ).splitlines()
+        return sorted(map(int, found.split()))
+
+    def written(self) -> dict[int, str]:
+        """Give what each process has had written to disks, in bytes."""
+        return {
+            pid: self.machine.run("grep", "^write_bytes", f"/proc/{pid}/io")
+            for pid in self.pids()
+        }
+
+    def worker(self, name: str) -> dict[str, Any]:
+        """Give what the status tells of a worker of cam0, or of the gateway."""
+        status = self.status()
+        if name == "gateway":
+            found: dict[str, Any] = status["gateway"]
+            return found
+        workers = status["pipelines"]["cam0"]["workers"]
+        return next(dict(w) for w in workers if w["name"] == name)
+
     def signal(self, name: str) -> None:
         """Send the supervisor a signal."""
         whom = ("--kill-whom=main", f"--signal={name}")

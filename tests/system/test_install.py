@@ -46,6 +46,27 @@ def test_enabled_it_runs_after_the_next_boot(
         assert Service(again).imagectl("ping").returncode == 0
 
 
+def test_with_autostart_it_records_after_the_next_boot(
+    machine: Machine, installed: list[Path], tmp_path: Path
+) -> None:
+    machine.write(
+        CONFIG,
+        SMALL.replace("fps = 100.0", "fps = 100.0\n[pipelines.cam0]\nautostart = true"),
+    )
+    machine.run("systemctl", "enable", UNIT)
+    machine.close()
+
+    with Machine([machine.changes, *installed], tmp_path / "again") as again:
+        service = Service(again)
+        again.wait_for(lambda: service.recorded() >= 100, 30.0)
+        again.run("systemctl", "stop", UNIT)
+        left = read_manifest(service.session())
+
+        assert left.state == "complete"
+        recorded = left.counts["encoders"]["main"]["recorded"]
+        assert intact_frames(service.session()) == recorded >= 100
+
+
 def test_installing_again_keeps_the_configuration_and_mends_the_program(
     machine: Machine, service: Service, make: Make
 ) -> None:

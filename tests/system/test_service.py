@@ -1,14 +1,21 @@
 """imagemp.service from day to day: start, use, reload, stop."""
 
+import json
+import re
+import time
+from pathlib import Path
+
 import pytest
 
 from imagemp.recording.manifest import read_manifest
+from imagemp.recording.reading import frames, read_pixels
 
 from .machine import Machine
 from .recordings import intact_frames
 from .service import CONFIG, SMALL, STRANGER, UNIT, Service
 
 pytestmark = pytest.mark.system
+IDLE_S = 6.0  # longer than from one state to the next
 
 
 def test_a_member_of_the_group_records(service: Service) -> None:
@@ -102,3 +109,64 @@ def test_a_bad_configuration_fails_once_and_says_why(
     assert "pipelines.cam0.source.fpss: unknown key" in service.journal()
     assert service.show("ActiveState") == "failed"
     assert service.show("NRestarts") == "0"
+
+
+def test_a_reload_leaves_a_session_alone_whose_camera_has_changed(
+    machine: Machine, service: Service
+) -> None:
+    service.start(SMALL)
+    service.begin(10)
+    machine.write(CONFIG, SMALL.replace("width = 160", "width = 320"))
+
+    machine.run("systemctl", "reload", UNIT)
+
+    said = "not reloaded: pipelines.cam0: has changed, and a session is on"
+    machine.wait_for(lambda: said in service.journal(), 10.0)
+    assert service.imagectl("stop").returncode == 0
+    assert set(sizes(service.session())) == {(160, 120)}
+    machine.run("systemctl", "reload", UNIT)
+    machine.wait_for(lambda: "reloaded, changed: ['cam0']" in service.journal(), 10.0)
+
+
+def sizes(folder: Path) -> list[tuple[int, int]]:
+    """Give width and height of each frame."""
+    return [read_pixels(path, page).shape[1::-1] for path, (page,) in frames(folder)]
+
+
+def test_the_line_of_status_is_live(machine: Machine, service: Service) -> None:
+    service.start(SMALL)
+    service.begin(50)
+    live = re.compile(r"cam0 running [1-9]\d+\.\d fps, 0 dropped")
+
+    machine.wait_for(lambda: live.fullmatch(service.show("StatusText")), 10.0)
+
+    assert service.imagectl("stop").returncode == 0
+    assert service.show("StatusText") == "cam0 complete 0.0 fps, 0 dropped"
+
+
+def test_sigusr1_leaves_the_whole_status_in_the_journal(
+    machine: Machine, service: Service
+) -> None:
+    service.start(SMALL)
+
+    service.signal("USR1")
+
+    machine.wait_for(lambda: "status: {" in service.journal(), 10.0)
+    (line,) = (x for x in service.journal().splitlines() if x.startswith("status: "))
+    told = json.loads(line.removeprefix("status: "))
+    assert told["pid"] == service.pid
+    workers = [w["name"] for w in told["pipelines"]["cam0"]["workers"]]
+    assert workers == ["capture", "main"]
+
+
+def test_nothing_is_written_to_a_disk_while_idle(service: Service) -> None:
+    service.start(SMALL)
+    assert service.imagectl("start", "--frames", "10", "--wait").returncode == 0
+    time.sleep(1.0)  # until the end of the session has been told to all
+    before, said = service.written(), service.journal()
+
+    time.sleep(IDLE_S)
+
+    assert len(before) == 4  # supervisor, gateway, capture, encoder
+    assert service.written() == before
+    assert service.journal() == said
