@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from .session import WEDGED, Session
 from .together import Together
 from .workers.orders import Deliver, Speak, Stale, Told
 
+TOKENS = 1 << 16  # of sessions that begin in one second: counted, none comes twice
 MAX_PLAN = 49152  # bytes: a worker is told its part in one packet
 
 
@@ -65,6 +67,7 @@ class Crew:
         self.again = Autostart(self.autostart)
         self._publish, self._connect = publish, connect
         self._is_leaving = False
+        self._tokens = count(int.from_bytes(os.urandom(2), "big"))
         watch = Watch(self._ready, self._told, self._died)
         self.posts = {
             w.name: Post(w.name, w.kind, watch, never_gives_up=w.name == CAPTURE)
@@ -129,7 +132,7 @@ class Crew:
         """Begin a session; its `first` and `done` tell how it goes."""
         self.again.cancel()
         now = time.time_ns()
-        name = session_id(self.plan.name, now, os.urandom(2).hex())
+        name = session_id(self.plan.name, now, f"{next(self._tokens) % TOKENS:04x}")
         facts = Facts(name, order.plan, now, order.duration_s, order.frames)
         facts.is_autostart = order.is_autostart
         run = Run(facts, self.posts, self.guests, self._publish)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,17 @@ def test_it_leaves_nothing_behind(
     record_property("rss_grown_kib", grown)
     assert after == before
     assert {name: kib for name, kib in grown.items() if kib > 20 * cycles + 2000} == {}
+
+
+def test_no_two_sessions_bear_one_name_however_many_begin_in_a_second(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path / "d", CONFIG.partition("[[")[0]) as daemon:
+        names = []
+        for _ in range(20):
+            names.append(begin(daemon, wait="none"))
+            daemon.call("session.stop")
+
+    numbers = [int(name.rpartition("-")[2], 16) for name in names]
+    steps = {(b - a) % 65536 for a, b in pairwise(numbers)}
+    assert steps == {1}  # drawn by chance, one in 65536 pairs would be alike
