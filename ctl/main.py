@@ -43,6 +43,7 @@ VERBS = {
     "metrics": ("metrics", "Metrics"),
     "ping": ("service", "Ping"),
     "version": ("service", "Version"),
+    "completion": ("completion", "Completion"),
 }
 FAMILIES = {
     "callback": "Try a callback of yours on computed frames.",
@@ -84,7 +85,7 @@ class Parser(ArgumentParser):
         raise UsageError(message, f"{self.prog} --help")
 
 
-def parser(words: Collection[str]) -> Parser:
+def parser(words: Collection[str] = VERBS) -> Parser:
     """Give the parser of the command line, as far as these first words go."""
     top = Parser(
         prog="imagectl",

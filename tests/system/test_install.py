@@ -193,3 +193,21 @@ def test_the_unit_is_exposed_by_1_5_at_most(machine: Machine) -> None:
     said = machine.try_run(*words, UNIT_FILE)
 
     assert said.returncode == 0, said.stdout
+
+
+def test_what_shells_and_man_know_comes_and_goes_with_the_program(
+    machine: Machine, make: Make
+) -> None:
+    share = machine.path("/usr/local/share")
+    page, completion = share / "man/man1/imagectl.1", share / "bash-completion"
+
+    assert ".SS start" in page.read_text()
+    assert "--duration" in (completion / "completions/imagectl").read_text()
+    assert (share / "zsh/site-functions/_imagectl").stat().st_size
+    assert (share / "fish/vendor_completions.d/imagectl.fish").stat().st_size
+    assert ".TH IMAGEMPD 8" in (share / "man/man8/imagempd.8").read_text()
+
+    make(machine, "uninstall")
+
+    assert not page.exists()
+    assert not list(completion.rglob("imagectl*"))
