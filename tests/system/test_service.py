@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from imagemp.daemon.wallclock import TIMESYNCD as MARK
 from imagemp.recording.manifest import read_manifest
 from imagemp.recording.reading import frames, read_pixels
 
@@ -44,6 +45,25 @@ def test_the_sockets_are_for_the_group(machine: Machine, service: Service) -> No
         assert machine.run("stat", "--format=%a %U:%G", path) == "660 imagemp:imagemp"
     found = machine.run("stat", "--format=%a %U:%G", "/run/imagemp", "/var/lib/imagemp")
     assert found == "750 imagemp:imagemp\n750 imagemp:imagemp"
+
+
+def test_the_unit_starts_at_a_time_if_the_clock_is_right_as_far_as_it_may_know(
+    machine: Machine, service: Service
+) -> None:
+    """It may not ask the kernel (ProtectClock); what timesyncd leaves counts."""
+    service.start(SMALL)
+    at = ("start", "--at", "2999-01-01T00:00Z")
+    machine.run("rm", "--force", MARK)
+
+    refused = service.imagectl(*at)
+    forced = service.imagectl(*at, "--force")
+    service.imagectl("stop")
+    machine.run("mkdir", "--parents", str(Path(MARK).parent))
+    machine.run("touch", MARK)
+    taken = service.imagectl(*at)
+
+    assert (refused.returncode, forced.returncode, taken.returncode) == (5, 0, 0)
+    assert "not synchronised" in refused.stderr
 
 
 def test_a_stop_during_a_session_writes_it_to_the_end(
