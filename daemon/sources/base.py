@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from imagemp.errors import SourceError
 from imagemp.frames import Frame
 from imagemp.spec import FrameSpec
 
@@ -34,6 +35,10 @@ class Grab:
 
 class EndOfSource(Exception):  # noqa: N818 - an end, not an error
     """The source has no more frames to give."""
+
+
+class BadFrameError(SourceError):
+    """This one frame cannot be had; the next one may. It counts as dropped."""
 
 
 class Source(ABC):
@@ -89,6 +94,10 @@ class Source(ABC):
         """Fill `frame`'s planes, a ring's slot, with what was grabbed last.
 
         Not called for a grabbed frame that finds no slot.
+
+        Raises:
+            BadFrameError: It is damaged.
+            SourceError: The source failed.
         """
 
     @abstractmethod

@@ -16,7 +16,7 @@ from imagemp.errors import SourceError
 from imagemp.frames import AnyArray, Frame, plain_dtype
 from imagemp.spec import FrameSpec
 
-from .base import Grab, Source
+from .base import BadFrameError, Grab, Source
 from .colour import copy_as_rgb
 from .pace import MS_NS, SECOND_NS, Clock
 from .quiet import quiet_opencv
@@ -25,6 +25,7 @@ from .settings import Count, Rate, read_settings
 STREAM_TIMEOUT_MS = 10_000  # FFmpeg's own is 30 s
 OLDEST_NS = 10 * SECOND_NS  # a stamp of before is of another clock
 GROUP = "the daemon's user must be in group video"
+MOST_BAD = 10  # frames in a row that cannot be decoded, and it has failed
 V4L2_MANUAL = 1  # V4L2_EXPOSURE_MANUAL
 V4L2_EXPOSURE_US = 100  # the unit of V4L2_CID_EXPOSURE_ABSOLUTE
 
@@ -65,11 +66,11 @@ class OpencvSource(Source):
         self.image: AnyArray | None = None
         self.shape: tuple[int, ...] = ()
         self.exposure_us = 0.0
-        self.grabbed = 0
+        self.grabbed = self.bad = 0
 
     def open(self) -> FrameSpec:
         asked = read_settings(OpencvSettings, self.settings)
-        self.device, self.grabbed = asked.device, 0
+        self.device, self.grabbed, self.bad = asked.device, 0, 0
         quiet_opencv()
         self.capture = self.connect(asked.device)
         if not self.capture.isOpened():
@@ -178,10 +179,12 @@ class OpencvSource(Source):
         """Give what was grabbed last, in OpenCV's order of colours."""
         is_there, image = self.capture.retrieve(self.image)
         if not is_there:
-            raise SourceError(
+            self.bad += 1
+            raise (BadFrameError if self.bad < MOST_BAD else SourceError)(
                 f"{self.device}: frame {self.grabbed - 1} cannot be decoded",
                 "a bad cable or hub: try another, or a smaller size",
             )
+        self.bad = 0
         self.image = np.asarray(image)
         return self.image
 

@@ -20,7 +20,7 @@ from imagemp.link import Link
 from imagemp.ring.layout import LATE, NOT_WANTED
 from imagemp.ring.writer import Writer, new_frame
 
-from ..sources.base import EndOfSource, Grab, Source
+from ..sources.base import BadFrameError, EndOfSource, Grab, Source
 from ..sources.load import make_source
 from ..sources.pace import Clock
 from ..sources.threaded import Threaded
@@ -205,12 +205,13 @@ class Capture(Worker):
             except SourceError as error:
                 writer.give_back(slot)
                 writer.drop("camera_error")
-                self._end("failed", error)
-                return
-            if self.overlay is not None:
-                self.overlay.draw(frame, self.output.queues)
-            writer.commit(slot, info)
-            writer.tidy()
+                if not isinstance(error, BadFrameError):
+                    self._end("failed", error)
+            else:
+                if self.overlay is not None:
+                    self.overlay.draw(frame, self.output.queues)
+                writer.commit(slot, info)
+                writer.tidy()
         if self.running:
             self._after(info)
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from imagemp.daemon.sources.base import BadFrameError
 from imagemp.daemon.sources.file import FileSource
 from imagemp.daemon.sources.opencv import OpencvSource
 from imagemp.errors import SourceError
@@ -231,6 +232,22 @@ def test_a_frame_that_cannot_be_decoded_is_named() -> None:
 
     with pytest.raises(SourceError, match="frame 6 cannot be decoded"):
         source.retrieve(frame)
+
+
+def test_a_camera_has_failed_when_ten_frames_in_a_row_are_damaged() -> None:
+    camera = Camera()
+    source = CameraSource(camera)
+    frame = slot(source.open())
+    raised: list[type[SourceError]] = []
+    for image in [BGR[:0]] * 9 + [BGR] + [BGR[:0]] * 10:
+        camera.image = image
+        grabs(source, 1)
+        try:
+            source.retrieve(frame)
+        except SourceError as error:
+            raised.append(type(error))
+
+    assert raised == [BadFrameError] * 18 + [SourceError]
 
 
 def test_a_stream_that_changes_its_size_is_an_error() -> None:

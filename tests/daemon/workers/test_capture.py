@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from imagemp.daemon.pipeline import ReaderPlan
-from imagemp.daemon.sources.base import EndOfSource, Grab
+from imagemp.daemon.sources.base import BadFrameError, EndOfSource, Grab
 from imagemp.daemon.workers.capture import Capture
 from imagemp.daemon.workers.orders import (
     Adopted,
@@ -416,6 +416,19 @@ def test_a_frame_that_cannot_be_fetched_is_dropped_as_the_cameras_error(
     assert (ended.message, ended.index) == ("half a frame", 1)
     assert studio.dropped() == {"camera_error": 1}
     assert studio.rig.keeper.totals().captured == 2
+
+
+def test_a_damaged_frame_is_dropped_and_the_camera_goes_on(studio: Studio) -> None:
+    camera = studio.begin(MAIN)
+    camera.fails.extend([BadFrameError("torn"), None, BadFrameError("torn")])
+    camera.give_frames(4)
+
+    found = studio.take(2)
+
+    assert studio.desk.expect(FirstFrame).t_sensor_ns == SECOND_NS
+    assert seqs(found) == [1, 3]
+    assert studio.dropped() == {"camera_error": 2}
+    assert studio.rig.keeper.totals().captured == 4
 
 
 def test_orders_are_heard_after_the_end(studio: Studio) -> None:
