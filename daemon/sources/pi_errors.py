@@ -14,7 +14,7 @@ NEAR = 4  # modes that are told when the one asked for is not there
 class CameraInfo(TypedDict):
     """What libcamera tells of a camera before it is opened."""
 
-    Num: int
+    Num: int  # libcamera's; picamera2 sorts cameras, and counts them so
     Model: str
     Id: str
 
@@ -45,14 +45,18 @@ def camera_number(picamera2: Any, wanted: int | str) -> int:  # noqa: ANN401
     there = list[CameraInfo](picamera2.Picamera2.global_camera_info())
     if not there:
         raise SourceError("there is no camera", why_none())
+    # A camera's number is its place in this list, not libcamera's own `Num`.
     found = [
-        camera["Num"]
-        for camera in there
-        if wanted == camera["Num"]
+        place
+        for place, camera in enumerate(there)
+        if wanted == place
         or (isinstance(wanted, str) and wanted in (camera["Id"], camera["Model"]))
     ]
     if len(found) != 1:
-        named = ", ".join(f"{c['Num']} ({c['Model']}, {c['Id']})" for c in there)
+        named = ", ".join(
+            f"{place} ({camera['Model']}, {camera['Id']})"
+            for place, camera in enumerate(there)
+        )
         raise SourceError(f"source.camera: no camera {wanted!r}; there is {named}")
     return found[0]
 

@@ -169,7 +169,8 @@ class Picamera2:
 def installed(cameras: int = 1) -> Iterator[type[Picamera2]]:
     """Let `import picamera2` find this one."""
     Picamera2.there = [
-        {"Num": n, "Model": "imx219", "Id": f"/base/i2c@{n}"} for n in range(cameras)
+        {"Num": cameras - 1 - n, "Model": "imx219", "Id": f"/base/i2c@{n}"}
+        for n in range(cameras)  # libcamera counts them in an order of its own
     ]
     Picamera2.opened = []
     Picamera2.gives, Picamera2.is_busy, Picamera2.more_controls = "", False, {}

@@ -308,6 +308,15 @@ def test_what_cannot_be_is_refused_by_name(
     assert all(camera.is_closed for camera in fake.opened)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_camera_is_found_by_its_id_however_libcamera_counts(number: int) -> None:
+    with installed(cameras=2):
+        source, _, camera = opened(camera=f"/base/i2c@{number}")
+
+    assert camera.number == number
+    source.close()
+
+
 def test_the_nearest_modes_are_told() -> None:
     with pytest.raises(SourceError) as raised:
         opened(mode=(800, 600))
