@@ -8,7 +8,7 @@ from imagemp.frames import Frame
 from imagemp.spec import FrameSpec
 
 from .base import Grab, Source
-from .pi_camera import PiCamera, Shot
+from .pi_camera import PiCamera, Shot, forget_closed
 from .pi_settings import PiSettings
 from .settings import read_settings
 
@@ -57,7 +57,8 @@ class PiSource(Source):
         self._let_go()
         if self._camera is not None:
             self._camera.close()
-        self._camera = None
+            self._camera = None
+            forget_closed()
 
     def _let_go(self) -> None:
         if self._shot is not None:

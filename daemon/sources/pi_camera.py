@@ -6,6 +6,7 @@ caller polls `fileno()` and calls `collect`, where `pre_callback` sees every
 request. A request is held until it is released: its memory is the camera's.
 """
 
+import gc
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Self, TypeAlias
@@ -133,9 +134,13 @@ class PiCamera:
         Raises:
             SourceError: It has no such control, or the value is out of range.
         """
-        check_controls(self._picam, controls)
+        self.check_controls(controls)
         with explained("controls"):
             self._picam.set_controls(dict(controls))
+
+    def check_controls(self, controls: Mapping[str, Any]) -> None:
+        """Raise `SourceError` if they cannot be set."""
+        check_controls(self._picam, controls)
 
     def copy(self, request: Request, frame: Frame) -> None:
         """Fill a frame from a request of this camera."""
@@ -157,3 +162,11 @@ class PiCamera:
 
     def _completed(self, request: Request) -> None:
         self.shots.append(Shot(request, self))
+
+
+def forget_closed() -> None:
+    """Have the memory and descriptors of closed cameras freed, not hours later.
+
+    picamera2's objects refer to each other, and to what a closed camera opens anew.
+    """
+    gc.collect()

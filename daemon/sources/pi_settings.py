@@ -129,9 +129,10 @@ def check_controls(picam: Picam, controls: Mapping[str, Any]) -> None:
                 f"it has {', '.join(sorted(known))}",
             )
         low, high, _ = known[name]
-        are_numbers = isinstance(value, int | float) and isinstance(low, int | float)
-        if are_numbers and not low <= value <= high:
-            problem = f"source.controls.{name}: must be {low} to {high}, is {value}"
+        if not isinstance(low, int | float):
+            continue  # a rectangle, or several numbers: libcamera's to judge
+        if not isinstance(value, int | float) or not low <= value <= high:
+            problem = f"source.controls.{name}: must be {low} to {high}, is {value!r}"
             raise SourceError(problem)
 
 

@@ -16,7 +16,7 @@ from imagemp.spec import Field, FrameSpec, Plane
 from .base import Grab, Source
 from .pairing import Pairing
 from .pi import missed_between
-from .pi_camera import PiCamera, Shot
+from .pi_camera import PiCamera, Shot, forget_closed
 from .pi_settings import PiSettings
 from .settings import read_settings
 
@@ -93,14 +93,18 @@ class StereoSource(Source):
 
     def set_controls(self, controls: Mapping[str, Any]) -> None:
         for camera in self._cameras:
+            camera.check_controls(controls)  # of both, before one is changed
+        for camera in self._cameras:
             camera.set_controls(controls)
 
     def close(self) -> None:
         self._let_go()
         for shot in self._pairing.clear():
             shot.release()
-        while self._cameras:
-            self._cameras.pop().close()
+        if self._cameras:
+            while self._cameras:
+                self._cameras.pop().close()
+            forget_closed()
 
     def _spec(self, shape: tuple[int, ...]) -> FrameSpec:
         if self._asked.layout == "planes":
