@@ -36,7 +36,7 @@ def built(pytestconfig: pytest.Config) -> Path:
     """Give the folder of the bare root and the wheels."""
     if reason := why_not():
         pytest.skip(reason)
-    return built_root(what_install_needs(), _say_past(pytestconfig))
+    return built_root(what_install_needs(), say_past(pytestconfig))
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +62,17 @@ def installed(
     scratch = tmp_path_factory.mktemp("installed")
     try:
         with Machine([built / "root"], scratch, binds) as machine:
-            make(machine, "install")
-            machine.run("useradd", "--groups=imagemp", MEMBER)
-            machine.run("useradd", STRANGER)
+            install(machine, make)
         yield [machine.changes, built / "root"]
     finally:
         shutil.rmtree(scratch)
+
+
+def install(machine: Machine, make: Make) -> None:
+    """Install imagemp, and let one of two users use it."""
+    make(machine, "install")
+    machine.run("useradd", "--groups=imagemp", MEMBER)
+    machine.run("useradd", STRANGER)
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def disk(tmp_path: Path) -> Iterator[FaultyDisk]:
         yield made
 
 
-def _say_past(config: pytest.Config) -> Say:
+def say_past(config: pytest.Config) -> Say:
     """Show progress at once: the first build takes a minute or two."""
 
     def say(line: str) -> None:

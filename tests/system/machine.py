@@ -176,8 +176,9 @@ class Machine:
         """Give the pid of its systemd, 0 while there is none."""
         for nspawn in _children(self._unshare.pid):
             for child in _children(nspawn):
-                if Path(f"/proc/{child}/comm").read_text("utf-8").strip() == "systemd":
-                    return child
+                with contextlib.suppress(OSError):  # it may be gone by now
+                    if Path(f"/proc/{child}/comm").read_text("utf-8") == "systemd\n":
+                        return child
         return 0
 
     def _has_booted(self) -> bool:

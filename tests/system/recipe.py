@@ -30,6 +30,19 @@ class Recipe:
     revision: int = 1
 
     @property
+    def suites(self) -> tuple[str, ...]:
+        """Where packages may come from."""
+        return (self.suite,)
+
+    @property
+    def preferences(self) -> str:
+        """What apt shall prefer, as apt_preferences(5) has it."""
+        return ""
+
+    def after(self, path: Path) -> None:
+        """Finish the root when its packages are in it."""
+
+    @property
     def machine(self) -> str:
         """The processor, as wheels name it."""
         return platform.machine()

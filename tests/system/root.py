@@ -5,6 +5,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,15 +72,21 @@ def _build(
 
 
 def _build_root(recipe: Recipe, path: Path) -> None:
-    _run(
+    mirror = _mirror()
+    prefer = (
+        'mkdir -p "$1"/etc/apt/preferences.d; echo {} >"$1"/etc/apt/preferences.d/x'
+    )
+    run(
         "mmdebstrap",
         "--variant=minbase",
         "--format=directory",
         f"--include={','.join(recipe.packages)}",
+        f"--setup-hook={prefer.format(shlex.quote(recipe.preferences))}",
         recipe.suite,
         str(path),
-        f"deb {_mirror()} {recipe.suite} main",
+        *(f"deb {mirror} {suite} main" for suite in recipe.suites),
     )
+    recipe.after(path)
     # Without an id the first boot enables every unit that has an [Install].
     (path / "etc/machine-id").write_text(f"{MACHINE_ID}\n", "ascii")
 
@@ -91,7 +98,7 @@ def _fetch_wheels(recipe: Recipe, path: Path) -> None:
     kinds = (*(f"{name}_{recipe.machine}" for name in PLATFORMS), "any")
     constraints = path.with_name("constraints.txt")
     constraints.write_text("\n".join(_numpy(path.with_name("root"))), "ascii")
-    _run(
+    run(
         *(
             *pip,
             "download",
@@ -107,7 +114,7 @@ def _fetch_wheels(recipe: Recipe, path: Path) -> None:
         *recipe.wheels,
     )
     for source in recipe.sources:
-        _run(*pip, "wheel", "--no-deps", "--wheel-dir", str(path), source)
+        run(*pip, "wheel", "--no-deps", "--wheel-dir", str(path), source)
 
 
 def _numpy(root: Path) -> list[str]:
@@ -128,7 +135,8 @@ def _mirror() -> str:
     return (found.stdout.split() or ["http://deb.debian.org/debian/"])[0]
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
+    """Run a command that must succeed."""
     done = subprocess.run(  # noqa: S603 - nothing of it comes from outside
         command,
         stdout=subprocess.PIPE,
@@ -150,11 +158,12 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell who waits for a root what is being done."""
     sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":
     if reason := why_not():
         sys.exit(f"no root: {reason}")
-    built_root(what_install_needs(), _say)
+    built_root(what_install_needs(), say)

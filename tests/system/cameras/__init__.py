@@ -1,0 +1,1 @@
+"""Real picamera2 on real libcamera, which runs cameras that are not there."""
