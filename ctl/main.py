@@ -37,6 +37,8 @@ VERBS = {
         *("RecordingsLs", "RecordingsShow", "RecordingsVerify"),
         *("RecordingsRepair", "RecordingsExport"),
     ),
+    "cameras": ("cameras", "Cameras"),
+    "set": ("cameras", "Set"),
     "workers": ("workers", "WorkersLs", "WorkersRestart"),
     "config": ("configuration", "ConfigShow", "ConfigCheck"),
     "reload": ("configuration", "Reload"),

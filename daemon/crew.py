@@ -20,13 +20,14 @@ from imagemp.topics import callback_topic, event_topic
 
 from .accounts import Facts
 from .autostart import Autostart
+from .cameras import Controls, with_controls
 from .door import Guest
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
 from .run import Publish, Run
 from .session import WEDGED, Session
 from .together import Together
-from .workers.orders import Deliver, Speak, Stale, Told
+from .workers.orders import CameraAnswer, Deliver, Speak, Stale, Told
 
 TOKENS = 1 << 16  # of sessions that begin in one second: counted, none comes twice
 MAX_PLAN = 49152  # bytes: a worker is told its part in one packet
@@ -65,6 +66,7 @@ class Crew:
         self.session: Session | None = None
         self.guests: dict[str, Guest] = {}
         self.again = Autostart(self.autostart)
+        self.controls = Controls()
         self._publish, self._connect = publish, connect
         self._is_leaving = False
         self._tokens = count(int.from_bytes(os.urandom(2), "big"))
@@ -164,6 +166,17 @@ class Crew:
         """
         return self._running("record").gates.record(encoder, is_on=is_on)
 
+    async def set_controls(self, controls: dict[str, Any]) -> dict[str, Any]:
+        """Set controls of the camera; a capture started anew will set them, too.
+
+        Raises:
+            ControlError: No session is on, or they cannot be set.
+        """
+        facts = self._running("set").facts
+        result = await self.controls.set(self.posts[CAPTURE], controls)
+        facts.plan = with_controls(facts.plan, controls)
+        return {"pipeline": self.plan.name, **result}
+
     def deliver(self, callback: str, body: Any) -> None:  # noqa: ANN401 - the user's
         """Hand a message to a callback.
 
@@ -255,6 +268,8 @@ class Crew:
     def _told(self, post: Post, told: Told, fds: list[int]) -> None:
         if isinstance(told, Stale):
             self._renew(post, told)
+        elif isinstance(told, CameraAnswer):
+            self.controls.told(told)
         elif self.session is not None:
             self.session.told(post, told, fds)
         else:
@@ -268,5 +283,7 @@ class Crew:
         post.renew()
 
     def _died(self, post: Post, code: int) -> None:
+        if post.name == CAPTURE:
+            self.controls.died()
         if self.session is not None and self.is_busy:
             self.session.died(post, code)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from imagemp import codes
+from imagemp import codes, messages
 from imagemp.errors import ControlError, ImagempError
 
 from .crew import Crew
@@ -41,6 +41,26 @@ def begun(sessions: list[Session]) -> Result:
 def sessions_of(crews: list[Crew]) -> list[Session]:
     """Give the session of each crew that has, or had, one."""
     return [crew.session for crew in crews if crew.session is not None]
+
+
+def record(crews: list[Crew], params: messages.Record, *, is_on: bool) -> Result:
+    """Have these record from now on, or no more; tell which encoders do."""
+    having = [c for c in crews if c.has_encoder(params.encoder)]
+    if not having or (params.pipelines and len(having) < len(crews)):
+        what = f"encoder {params.encoder!r}" if params.encoder else "encoder"
+        lacking = ", ".join(c.plan.name for c in crews if c not in having)
+        raise ControlError("E_PARAMS", f"encoder: no {what} in {lacking}")
+    done = [(c.plan.name, c.record(params.encoder, is_on=is_on)) for c in having]
+    names = [f"{crew}.{name}" for crew, names in done for name in names]
+    return {"pipelines": [crew for crew, _ in done], "encoders": names}
+
+
+def only(crews: list[Crew]) -> Crew:
+    """Give the one that is meant where none was named."""
+    if len(crews) > 1:
+        names = ", ".join(crew.plan.name for crew in crews)
+        raise ControlError("E_PARAMS", f"pipeline: several run, name one of {names}")
+    return crews[0]
 
 
 def problem(error: ImagempError) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from imagemp import messages
 from imagemp.config import Config, with_overrides
 from imagemp.errors import ControlError, ImagempError, RingError
 
+from . import replies
+from .cameras import look
 from .crew import Crew, StartOrder
 from .pipeline import plan_pipeline
 from .post import Post
-from .replies import Result, begun, firsts, problem, results, session_id_of, sessions_of
+from .replies import Result
 from .together import Together
 from .wallclock import check_clock, is_synchronised
 from .workers.orders import Answer, Asked
@@ -76,7 +78,7 @@ class Requests:
             handler = getattr(self, "do_" + asked.method.replace(".", "_"))
             answer = Answer(asked.token, await handler(params, asked))
         except ImagempError as error:
-            answer = Answer(asked.token, error=problem(error))
+            answer = Answer(asked.token, error=replies.problem(error))
         except Exception:  # a client must not take the daemon down
             log_id = os.urandom(4).hex()
             log.exception("%s failed (log id %s)", asked.method, log_id)
@@ -90,7 +92,9 @@ class Requests:
         try:
             self._daemon.gateway.send(answer)
         except RingError as error:  # larger than a packet
-            refused = problem(ControlError("E_INTERNAL", f"the answer: {error}"))
+            refused = replies.problem(
+                ControlError("E_INTERNAL", f"the answer: {error}")
+            )
             self._daemon.gateway.send(Answer(answer.token, error=refused))
 
     # -- the methods of the wire
@@ -125,16 +129,16 @@ class Requests:
         crews = self._busy(params.pipelines, params.session, "stop", awaited=True)
         for crew in crews:
             crew.stop(now=params.now)
-        return await results(sessions_of(crews))
+        return await replies.results(replies.sessions_of(crews))
 
     async def do_session_wait(
         self, params: messages.SessionWait, _asked: Asked
     ) -> Result:
         """Answer when sessions are done, or have their first frame."""
-        sessions = sessions_of(self._waited_for(params))
+        sessions = replies.sessions_of(self._waited_for(params))
         if params.until == "first":
-            return await firsts(sessions)
-        return await results(sessions)
+            return await replies.firsts(sessions)
+        return await replies.results(sessions)
 
     async def do_trigger(self, params: messages.Trigger, _asked: Asked) -> Result:
         """Have frames taken now, or what is around now recorded."""
@@ -145,11 +149,13 @@ class Requests:
 
     async def do_record_start(self, params: messages.Record, _asked: Asked) -> Result:
         """Record from now on."""
-        return self._record(params, is_on=True)
+        crews = self._busy(params.pipelines, None, "record")
+        return replies.record(crews, params, is_on=True)
 
     async def do_record_stop(self, params: messages.Record, _asked: Asked) -> Result:
         """Record no more from now on."""
-        return self._record(params, is_on=False)
+        crews = self._busy(params.pipelines, None, "record")
+        return replies.record(crews, params, is_on=False)
 
     async def do_callback_send(
         self, params: messages.CallbackSend, _asked: Asked
@@ -167,6 +173,15 @@ class Requests:
             )
         having[0].deliver(params.callback, params.body)
         return {"pipeline": having[0].plan.name}
+
+    async def do_camera_list(self, _: messages.CameraList, _asked: Asked) -> Result:
+        """Tell what cameras there are."""
+        return await look()
+
+    async def do_camera_set(self, params: messages.CameraSet, _asked: Asked) -> Result:
+        """Set controls of a camera that runs."""
+        crews = self._busy([params.pipeline] if params.pipeline else [], None, "set")
+        return await replies.only(crews).set_controls(params.controls)
 
     async def do_worker_restart(
         self, params: messages.WorkerRestart, _asked: Asked
@@ -239,19 +254,12 @@ class Requests:
         both = zip(crews, orders, strict=True)
         sessions = [crew.start(order) for crew, order in both]
         if params.wait == "first":
-            return await firsts(sessions)
-        return await results(sessions) if params.wait == "done" else begun(sessions)
-
-    def _record(self, params: messages.Record, *, is_on: bool) -> Result:
-        crews = self._busy(params.pipelines, None, "record")
-        having = [c for c in crews if c.has_encoder(params.encoder)]
-        if not having or (params.pipelines and len(having) < len(crews)):
-            what = f"encoder {params.encoder!r}" if params.encoder else "encoder"
-            lacking = ", ".join(c.plan.name for c in crews if c not in having)
-            raise ControlError("E_PARAMS", f"encoder: no {what} in {lacking}")
-        done = [(c.plan.name, c.record(params.encoder, is_on=is_on)) for c in having]
-        names = [f"{crew}.{name}" for crew, names in done for name in names]
-        return {"pipelines": [crew for crew, _ in done], "encoders": names}
+            return await replies.firsts(sessions)
+        return (
+            await replies.results(sessions)
+            if params.wait == "done"
+            else replies.begun(sessions)
+        )
 
     def _crews(self, names: list[str]) -> list[Crew]:
         crews = self._daemon.crews
@@ -272,13 +280,12 @@ class Requests:
             crew
             for crew in crews
             if (crew.is_busy or (awaited and crew.again.is_waiting))
-            and session in (None, session_id_of(crew))
+            and session in (None, replies.session_id_of(crew))
         ]
         if not busy or (names and len(busy) != len(crews)):
-            idle = (
-                ", ".join(c.plan.name for c in crews if c not in busy) or "no pipeline"
-            )
-            raise ControlError("E_NOT_RUNNING", f"{what}: no session is on: {idle}")
+            idle = ", ".join(c.plan.name for c in crews if c not in busy)
+            told = f"{what}: no session is on: {idle or 'no pipeline'}"
+            raise ControlError("E_NOT_RUNNING", told)
         return busy
 
     def _waited_for(self, params: messages.SessionWait) -> list[Crew]:
@@ -286,7 +293,7 @@ class Requests:
         crews = self._crews(params.pipelines)
         if params.session is None:
             return self._busy(params.pipelines, None, "wait")
-        known = [c for c in crews if session_id_of(c) == params.session]
+        known = [c for c in crews if replies.session_id_of(c) == params.session]
         if not known:
             raise ControlError("E_NOT_RUNNING", f"wait: no session {params.session!r}")
         return known

@@ -204,6 +204,22 @@ class CallbackSend(Params, frozen=True):
     pipeline: NameOrNone = ""
 
 
+class CameraList(Params, frozen=True):
+    """Ask what cameras there are, with their modes."""
+
+
+class CameraSet(Params, frozen=True):
+    """Set controls of a camera while a session is on; they last as long as it.
+
+    Attributes:
+        controls: By libcamera's names; all of them are set, or none.
+        pipeline: Empty: the only one there is.
+    """
+
+    controls: Annotated[dict[str, Any], Meta(min_length=1)]
+    pipeline: NameOrNone = ""
+
+
 class WorkerRestart(Params, frozen=True):
     """End a worker and start it again.
 
@@ -253,6 +269,8 @@ METHODS: dict[str, type[Params]] = {
     "record.start": Record,
     "record.stop": Record,
     "callback.send": CallbackSend,
+    "camera.list": CameraList,
+    "camera.set": CameraSet,
     "worker.restart": WorkerRestart,
     "config.show": ConfigShow,
     "config.check": ConfigCheck,
@@ -261,12 +279,10 @@ METHODS: dict[str, type[Params]] = {
     "shutdown": Shutdown,
 }
 
-NOT_YET = frozenset({"camera.list", "camera.set"})
-
 # Asking twice does no harm. A start may be asked twice if it bears an `idem`.
 REPEATABLE = frozenset(
     {
-        *("ping", "version", "status", "session.wait"),
+        *("ping", "version", "status", "session.wait", "camera.list"),
         *("config.show", "config.check", "methods.describe"),
     }
 )

@@ -100,6 +100,15 @@ class Source(ABC):
             SourceError: The source failed.
         """
 
+    def set_controls(self, controls: Mapping[str, Any]) -> None:
+        """Set controls from one of the next frames on, all or none.
+
+        Raises:
+            SourceError: It has no such control, or the value is out of range.
+        """
+        named = ", ".join(controls)
+        raise SourceError(f"controls: this kind of source has none, not {named}")
+
     @abstractmethod
     def close(self) -> None:
         """Let go of everything; may be called twice, and before `open`."""

@@ -29,6 +29,7 @@ KINDS = {
     "encoder": "encoder:Encoder",
     "callback": "callback:CallbackWorker",
     "recovery": "recovery:Recovery",
+    "lookout": "lookout:Lookout",
 }
 PR_SET_PDEATHSIG = 1
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

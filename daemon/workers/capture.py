@@ -25,6 +25,7 @@ from ..sources.load import make_source
 from ..sources.pace import Clock
 from ..sources.threaded import Threaded
 from .base import Worker
+from .controls import set_controls
 from .intake import Intake, boottime_ns
 from .orders import (
     Attach,
@@ -36,6 +37,7 @@ from .orders import (
     LetGo,
     Prepare,
     RingMade,
+    SetControls,
     Start,
     Stop,
     Successor,
@@ -117,6 +119,9 @@ class Capture(Worker):
 
     def on_trigger(self, order: Trigger, _fds: list[int]) -> None:
         self.wanted.trigger(order.n, order.t_ns)
+
+    def on_set_controls(self, order: SetControls, _fds: list[int]) -> None:
+        self.tell(set_controls(self.source, order))
 
     def on_stop(self, _order: Stop, _fds: list[int]) -> None:
         if self.running:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imagemp import codes, messages
-from imagemp.messages import METHODS, NOT_YET, Problem, Request
+from imagemp.messages import METHODS, Problem, Request
 
 MAX_DEPTH = 64  # json and msgspec overflow at about 1000, on one side or the other
 MAX_PENDING = 32  # of one connection
@@ -120,8 +120,6 @@ def _request(told: dict[str, Any]) -> Request:
 
 
 def _params(method: str, told: dict[str, Any]) -> dict[str, Any]:
-    if method in NOT_YET:
-        raise _Refused(codes.E_METHOD, f"{method}: not yet, in a later version")
     kind = METHODS.get(method)
     if kind is None:
         raise _Refused(

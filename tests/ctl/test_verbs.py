@@ -43,6 +43,20 @@ ORDERS: list[tuple[str, str, dict[str, Any]]] = [
         "worker.restart",
         {"pipeline": "cam0", "worker": "motion"},
     ),
+    ("cameras", "camera.list", {}),
+    (
+        "set cam0 ExposureTime=5000 AeEnable=false Note=a=b",
+        "camera.set",
+        {
+            "pipeline": "cam0",
+            "controls": {"ExposureTime": 5000, "AeEnable": False, "Note": "a=b"},
+        },
+    ),
+    (
+        "set AnalogueGain=2.5",
+        "camera.set",
+        {"pipeline": "", "controls": {"AnalogueGain": 2.5}},
+    ),
     ("config", "config.show", {}),
     ("config show", "config.show", {}),
     ("reload", "reload", {}),
@@ -233,3 +247,34 @@ def test_config_show_prints_nested_settings_for_people(
     imagectl("config")
 
     assert capsys.readouterr().out == "daemon:\n  data_dir: /d\nn: []\nok: true\n"
+
+
+def test_cameras_are_shown_as_a_table_with_their_modes(
+    daemon: FakeDaemon, imagectl: Imagectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modes = [
+        {"width": 3280, "height": 2464, "bits": 10, "fps": 21.19},
+        {"width": 640, "height": 480, "bits": 10, "fps": 206.65},
+    ]
+    one = {"number": 0, "model": "imx219", "id": "/i2c@0", "modes": modes}
+    taken = {"number": 1, "model": "ov5647", "id": "/i2c@1", "modes": []}
+    problem = "camera 1: in use by python3 (pid 812)"
+    cameras = [{**one, "problem": ""}, {**taken, "problem": problem}]
+    daemon.answers["camera.list"] = {"cameras": cameras}
+
+    assert imagectl("cameras") == Exit.OK
+
+    assert capsys.readouterr().out == (
+        "CAMERA  MODEL   SIZE       BITS  FPS     ID\n"
+        "0       imx219  3280x2464  10    21.19   /i2c@0\n"
+        "                640x480    10    206.65\n"
+        "1       ov5647                           /i2c@1\n"
+        "camera 1: in use by python3 (pid 812)\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["cam0"], ["cam0", "ExposureTime"], ["=5"]])
+def test_a_control_without_a_value_is_a_usage_error(
+    imagectl: Imagectl, words: list[str]
+) -> None:
+    assert imagectl("set", *words) == Exit.USAGE

@@ -1,11 +1,13 @@
 """A source of a user's: any planes, each frame of them different noise."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from imagemp.daemon.sources.base import Grab, Source
 from imagemp.daemon.sources.pace import Pace
+from imagemp.errors import SourceError
 from imagemp.frames import AnyArray, Frame, numpy_dtype
 from imagemp.spec import FrameSpec, Plane
 
@@ -31,6 +33,21 @@ class Odd(Source):
 
     def close(self) -> None:
         pass
+
+
+class Lamp(Odd):
+    """Each pixel is the control `Level`, 0 to 200; it starts at `controls.Level`."""
+
+    def retrieve(self, frame: Frame) -> None:
+        frame.image[...] = self.settings["controls"]["Level"]
+
+    def set_controls(self, controls: Mapping[str, Any]) -> None:
+        for name, value in controls.items():
+            if name != "Level":
+                raise SourceError(f"controls.{name}: there is no such control")
+            if not 0 <= value <= 200:
+                raise SourceError(f"controls.Level: must be 0 to 200, is {value}")
+        self.settings = {**self.settings, "controls": dict(controls)}
 
 
 def planes_of(given: list[list[Any]]) -> tuple[Plane, ...]:

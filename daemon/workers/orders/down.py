@@ -80,6 +80,13 @@ class Trigger(Order, frozen=True):
     t_ns: int = 0
 
 
+class SetControls(Order, frozen=True):
+    """Set these of the source, all or none. Answer: CameraAnswer."""
+
+    token: int
+    controls: dict[str, Any]
+
+
 class Stop(Order, frozen=True):
     """Take no more frames, and tell where the stream ends."""
 
@@ -208,12 +215,29 @@ class Recover(Order, frozen=True):
     go: bool
 
 
+# ---- to the one that looks for cameras
+
+
+class ListCameras(Order, frozen=True):
+    """Tell what there is. Answer: CameraAnswer, then it leaves."""
+
+
 ToProducer = (
-    Prepare | Attach | Successor | Gone | Start | Trigger | Stop | LetGo | Leave
+    Prepare
+    | Attach
+    | Successor
+    | Gone
+    | Start
+    | Trigger
+    | SetControls
+    | Stop
+    | LetGo
+    | Leave
 )
 ToReader = (
     OpenSession | Want | Enter | End | Speak | Deliver | Finalise | Discard | Leave
 )
 ToGateway = Serve | Listen | Answer | Publish | Leave
 ToRecovery = Search | Recover | Leave
-ToWorker = ToProducer | ToReader | ToGateway | ToRecovery
+ToLookout = ListCameras | Leave
+ToWorker = ToProducer | ToReader | ToGateway | ToRecovery | ToLookout

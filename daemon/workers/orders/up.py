@@ -180,6 +180,19 @@ class Event(Told, frozen=True):
     details: dict[str, Any] = field(default_factory=dict)
 
 
+class CameraAnswer(Told, frozen=True):
+    """What came of SetControls or ListCameras.
+
+    Attributes:
+        token: Of the order that bore one.
+        error: Why nothing came of it, as the wire has it.
+    """
+
+    token: int = 0
+    result: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, str] | None = None
+
+
 class Unended(Told, frozen=True):
     """A session says that it runs, or nothing that can be read. Answer: Recover."""
 
@@ -225,6 +238,7 @@ ToSupervisor = (
     | SpanRecorded
     | Report
     | Event
+    | CameraAnswer
     | Unended
     | Serving
     | Asked

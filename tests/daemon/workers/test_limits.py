@@ -130,13 +130,6 @@ def test_an_unknown_method_is_refused_with_the_closest() -> None:
     )
 
 
-@pytest.mark.parametrize("method", sorted(messages.NOT_YET))
-def test_a_method_of_a_later_version_says_so(method: str) -> None:
-    code, text = refused(method=method)
-
-    assert (code, "not yet" in text) == ("E_METHOD", True)
-
-
 def test_a_misspelt_parameter_is_refused_with_the_right_one() -> None:
     assert refused(method="session.start", params={"duraton_s": 60}) == (
         "E_PARAMS",
