@@ -15,7 +15,7 @@ from tests.system.service import Service
 
 from .clip import FIRST_OF, PICTURES, WIDTH, read
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]  # it may build a root
 
 PLAYED = 4  # times libcamera plays each picture, one after the other
 CAMERA = """

@@ -15,7 +15,7 @@ import pytest
 from tests.daemon.sources import fake_picamera2 as fake
 from tests.system.machine import Machine
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]  # it may build a root
 
 ENVIRONMENT = {"LD_PRELOAD": "/opt/dma_heap.so", "LIBCAMERA_LOG_LEVELS": "*:ERROR"}
 ONLY_OF_THE_FAKE = {
