@@ -41,6 +41,7 @@ class Facts:
 
     Attributes:
         waiting: Workers that have to answer before the first frame.
+        briefed: Consumers that were told to open it.
         undrained: Workers that still have frames to deal with.
         reports: The last report of each consumer.
         given_up: Consumers that will not come back, and the cause of what they
@@ -65,6 +66,7 @@ class Facts:
     triggered: int = 0
     waiting: set[str] = field(default_factory=set)
     undrained: set[str] = field(default_factory=set)
+    briefed: set[str] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
     reports: dict[str, Report] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)

@@ -10,7 +10,10 @@ from .workers.orders import OpenSession, Prepare
 
 
 def open_order(facts: Facts, worker: str) -> OpenSession:
-    """Brief a consumer; one that died in this session is told what was counted."""
+    """Brief a consumer; one that died in this session is told what was counted.
+
+    That it was briefed is noted: a process may die before it answers.
+    """
     plan = next(w for w in facts.plan.workers if w.name == worker)
     config = dict(plan.config)
     if plan.kind == "encoder":
@@ -21,7 +24,10 @@ def open_order(facts: Facts, worker: str) -> OpenSession:
         counts = {name: getattr(report, name) for name in names}
     resume = worker in facts.opened
     spans = facts.spans[worker].plain if worker in facts.spans else None
-    return OpenSession(facts.id, facts.started_unix_ns, resume, counts, config, spans)
+    again = worker in facts.briefed
+    facts.briefed.add(worker)
+    told = (facts.id, facts.started_unix_ns, resume, counts, config, spans)
+    return OpenSession(*told, again)
 
 
 def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:

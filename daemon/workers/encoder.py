@@ -74,7 +74,7 @@ class Encoder(Consumer):
         else:
             check_needs(plan)
             guard.make_room()
-            self.papers = Papers.create(plan, order.session, order.started_unix_ns)
+            self.papers = Papers.create(plan, order)
         guard.begin()
         return str(self.papers.path)
 

@@ -30,7 +30,7 @@ from imagemp.recording.room import NoRoomError, RoomPlan
 from imagemp.recording.video.coder import prepare
 from imagemp.spec import FrameSpec
 
-from .orders import Failed, Finalise
+from .orders import Failed, Finalise, OpenSession
 from .user_code import CallbackPlan
 
 log = logging.getLogger(__name__)
@@ -103,25 +103,27 @@ class Papers:
         self._is_keeper, self._is_alone = plan.is_keeper, plan.is_alone
 
     @classmethod
-    def create(cls, plan: EncoderPlan, session: str, started_unix_ns: int) -> Self:
+    def create(cls, plan: EncoderPlan, order: OpenSession) -> Self:
         """Make the folder of a new session, and its manifest.
+
+        A process that died before this one may have come as far.
 
         Raises:
             DiskError: It cannot be made.
         """
-        folder = SessionFolder.create(Path(plan.data_dir), plan.pipeline, session)
+        folder = SessionFolder.create(Path(plan.data_dir), plan.pipeline, order.session)
         if not plan.is_keeper:
             return cls(folder, plan)
         manifest = Manifest(
-            session=session,
+            session=order.session,
             pipeline=plan.pipeline,
             state="running",
-            started_unix_ns=started_unix_ns,
+            started_unix_ns=order.started_unix_ns,
             clock=plan.clock,
             clock_synchronised=plan.clock_synchronised,
             config=plan.config,
         )
-        write_manifest(folder.path, manifest, is_new=True)
+        write_manifest(folder.path, manifest, is_new=not order.again)
         return cls(folder, plan)
 
     @classmethod

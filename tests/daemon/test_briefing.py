@@ -94,3 +94,11 @@ def test_a_source_is_told_what_triggers_have_asked_for_and_nobody_took(
     rig.kill_producer()
 
     assert prepare_order(facts, rig.keeper).limits["pending"] == 2
+
+
+def test_who_follows_one_that_died_before_it_answered_is_told_so(facts: Facts) -> None:
+    first, second = (open_order(facts, "main") for _ in range(2))
+
+    assert (first.again, second.again) == (False, True)
+    assert not second.resume
+    assert not open_order(facts, "blur").again

@@ -103,6 +103,7 @@ class OpenSession(Order, frozen=True):
 
     Attributes:
         spans: As `Want` has them, for an encoder; None: it records all.
+        again: One like you was told the same, and died before it answered.
     """
 
     session: str
@@ -111,6 +112,7 @@ class OpenSession(Order, frozen=True):
     counts: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     spans: list[tuple[int, int]] | None = None
+    again: bool = False
 
 
 class Want(Order, frozen=True):
