@@ -50,6 +50,10 @@ class FaultyDisk:
         """Answer nothing until `go_on`."""
         self._order("stall")
 
+    def wedge(self) -> None:
+        """Take every request and answer none: who asks cannot be killed."""
+        self._order("wedge")
+
     def go_on(self) -> None:
         """Answer again, what was asked meanwhile first."""
         self._order("go_on")

@@ -74,7 +74,8 @@ class Server:
         self._place, self._behind = place, behind
         self._paths = {1: behind}
         self._faults: dict[int, int] = {}
-        self._is_stalled, self._delay_s = False, 0.0
+        self._is_stalled, self._is_wedged, self._delay_s = False, False, 0.0
+        self._kept: list[bytes] = []  # requests that were read, and not answered
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         options = f"fd={self._fuse},rootmode=40000,user_id=0,group_id=0"
         kind, where = b"fuse.faulty", bytes(place)
@@ -94,7 +95,7 @@ class Server:
                         return
                     self._obey(*order)
                 elif self._fuse in ready:
-                    self._reply(os.read(self._fuse, MAX_WRITE + 4096))
+                    self._take(os.read(self._fuse, MAX_WRITE + 4096))
         finally:
             LIBC.umount2(bytes(self._place), MNT_DETACH)
 
@@ -107,8 +108,17 @@ class Server:
         elif order == "slow":
             self._delay_s = numbers[0] / 1000
         else:
-            self._is_stalled = order == "stall"
+            self._is_stalled, self._is_wedged = order == "stall", order == "wedge"
+            while self._kept and order == "go_on":
+                self._reply(self._kept.pop(0))
         say("done")
+
+    def _take(self, request: bytes) -> None:
+        """Answer; or, wedged, keep it: not even SIGKILL ends who waits for that."""
+        if self._is_wedged:
+            self._kept.append(request)
+        else:
+            self._reply(request)
 
     def _reply(self, request: bytes) -> None:
         _, op, unique, node, *_ = HEADER.unpack_from(request)
