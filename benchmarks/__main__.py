@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import growth, latency, lateness, overflow, pipeline, ring, tiff
+from . import crashing, growth, latency, lateness, overflow, pipeline, ring, tiff
 from .table import Options
 
 ALL = {
@@ -18,6 +18,7 @@ ALL = {
     "pipeline": pipeline,
     "lateness": lateness,
     "latency": latency,
+    "crashing": crashing,
 }
 
 
