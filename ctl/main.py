@@ -31,6 +31,7 @@ VERBS = {
     "send": ("callbacks", "Send"),
     "callback": ("trying", "Callback", "CallbackCheck"),
     "top": ("top", "Top"),
+    "view": ("view", "ViewFrames"),
     "events": ("events", "Events"),
     "recordings": (
         "recordings",

@@ -31,7 +31,7 @@ CODES = {
     "E_CONFIG": Exit.ERROR,
     "E_INTERNAL": Exit.ERROR,
 }
-NOT_YET = ("view", "doctor")
+NOT_YET = ("doctor",)
 LEFT_OUT = (["-o", "x"], ["--duration", "0"], ["--frames", "0"], ["--wait", "--follow"])
 
 
