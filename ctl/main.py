@@ -44,6 +44,7 @@ VERBS = {
     "config": ("configuration", "ConfigShow", "ConfigCheck"),
     "reload": ("configuration", "Reload"),
     "metrics": ("metrics", "Metrics"),
+    "doctor": ("doctor", "Doctor"),
     "ping": ("service", "Ping"),
     "version": ("service", "Version"),
     "completion": ("completion", "Completion"),

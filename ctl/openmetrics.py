@@ -12,6 +12,7 @@ Body = Mapping[str, Any]
 Labels = dict[str, str]
 TOTALS = ("captured", "published", "expected")
 BY_CAUSE = ("dropped", "missed")
+OVER = ("idle", "complete", "incomplete")
 OF_A_READER = ("recorded", "durable", "delivered")
 
 
@@ -62,7 +63,9 @@ def _pipeline(book: "_Book", labels: Labels, body: Body) -> None:
     if body.get("session"):
         book.add("session", {**labels, "session": str(body["session"])}, 1)
     book.add("running", labels, float(body.get("state") == "running"))
-    for name in ("fps", "target_fps", "temperature_c", "throttled", "late"):
+    # The last report of a session stays after its end, with the rate of then.
+    book.add("fps", labels, 0 if body.get("state") in OVER else body.get("fps"))
+    for name in ("target_fps", "temperature_c", "throttled", "late"):
         book.add(name, labels, body.get(name))
     _counts(book, labels, body.get("counts") or {})
     _rooms(book, labels, body)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from imagemp.clock import is_synchronised
+
 from .accounts import Facts
 from .pipeline import SOURCE
 from .rings import RingKeeper
-from .wallclock import is_synchronised
 from .workers.orders import OpenSession, Prepare
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from imagemp import messages
+from imagemp.clock import is_synchronised
 from imagemp.config import Config, with_overrides
 from imagemp.errors import ControlError, ImagempError, RingError
 
@@ -20,7 +21,7 @@ from .pipeline import plan_pipeline
 from .post import Post
 from .replies import Result
 from .together import Together
-from .wallclock import check_clock, is_synchronised
+from .wallclock import check_clock
 from .workers.orders import Answer, Asked
 
 log = logging.getLogger(__name__)

@@ -15,15 +15,10 @@ from collections.abc import Callable
 from imagemp.errors import ControlError
 
 SECOND_NS = 10**9
-TIMESYNCD = "/run/systemd/timesync/synchronized"  # there since its first answer
 ITIMERSPEC = struct.Struct("@4l")  # the interval, and when: seconds, ns
 TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 1, 2
 NEVER_S = 2**40  # by no clock that anybody sets
-# struct timex up to its maxerror: modes, offset, freq, maxerror, of a 64-bit machine
-TIMEX = struct.Struct("@I3l")
-TIMEX_NBYTES = 256  # it has 208
 LIBC = ctypes.CDLL(None, use_errno=True)
-LOST_US = 16_000_000  # the kernel gives up at an error of 16 s, as timedatectl has it
 
 
 def boottime_ns() -> int:
@@ -42,22 +37,6 @@ def instant_of(at_unix: float) -> int:
     return boot_ns + round(at_unix * SECOND_NS) - unix_ns
 
 
-def is_synchronised() -> bool:
-    """Whether something keeps the wall clock right."""
-    return is_right(max_error_us())
-
-
-def is_right(error_us: int | None, mark: str = TIMESYNCD) -> bool:
-    """Whether a clock is right whose error is at most this: the kernel knows.
-
-    A hardened unit may not ask the kernel (ProtectClock); then it is right if
-    timesyncd has left its mark.
-    """
-    if error_us is not None:
-        return error_us < LOST_US
-    return os.path.exists(mark)  # noqa: PTH110
-
-
 def check_clock(*, is_right: bool) -> None:
     """Refuse a time of day by a clock that may show any."""
     if not is_right:
@@ -66,14 +45,6 @@ def check_clock(*, is_right: bool) -> None:
             "at: the system clock is not synchronised",
             "see timedatectl; --force starts by the clock as it is",
         )
-
-
-def max_error_us() -> int | None:
-    """Give how wrong the wall clock may be, in us; None if we may not know."""
-    timex = ctypes.create_string_buffer(TIMEX_NBYTES)  # modes 0: nothing is set
-    if LIBC.adjtimex(timex) < 0:
-        return None
-    return int(TIMEX.unpack_from(timex)[3])
 
 
 class Alarm:

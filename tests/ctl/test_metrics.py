@@ -57,6 +57,15 @@ def test_workers_that_do_not_run_are_down() -> None:
     assert value(found, "worker_up", pipeline="", worker="gateway") == 1
 
 
+def test_after_a_session_its_last_rate_is_not_told_any_more() -> None:
+    over = {**METRICS, "state": "complete"}
+
+    found = read(exposition(families({}, [("cam0", over)])))
+
+    assert value(found, "fps", pipeline="cam0") == 0
+    assert value(found, "frames_captured_total", pipeline="cam0") == 100
+
+
 def test_a_daemon_without_pipelines_is_still_up() -> None:
     assert read(exposition(families({"state": "running"}, []))) == {
         ("imagemp_up", ()): 1

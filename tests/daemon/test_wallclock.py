@@ -9,16 +9,13 @@ from pathlib import Path
 import pytest
 
 from imagemp.client import Telemetry
+from imagemp.clock import LOST_US, is_right, is_synchronised, max_error_us
 from imagemp.daemon.wallclock import (
-    LOST_US,
     Alarm,
     Steps,
     boottime_ns,
     clock_pair,
     instant_of,
-    is_right,
-    is_synchronised,
-    max_error_us,
 )
 from tests.running import running
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imagemp.daemon.wallclock import TIMESYNCD as MARK
+from imagemp.clock import TIMESYNCD as MARK
 from imagemp.recording.manifest import read_manifest
 from imagemp.recording.reading import frames, read_pixels
 
