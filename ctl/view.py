@@ -165,14 +165,22 @@ def _encoder(name: str, encoders: Sequence[dict[str, Any]], which: str) -> Answe
 
 
 def _wait_for_frames(panes: "list[Pane]", timeout_s: float) -> None:
+    """Have a frame in each pane.
+
+    Raises:
+        ControlError: One has none in time, or never will.
+    """
     deadline = time.monotonic() + timeout_s
     for pane in panes:
-        if not pane.refresh(max(0.0, deadline - time.monotonic())):
-            raise ControlError(
-                "E_TIMEOUT",
-                f"{pane.name}: no frame within {timeout_s:g} s",
-                pane.problem or f"is it in session? imagectl start {pane.name}",
-            )
+        while not pane.refresh(max(0.0, deadline - time.monotonic())):
+            if pane.problem:
+                raise ControlError("E_PARAMS", f"{pane.name}: {pane.problem}")
+            if time.monotonic() >= deadline:
+                raise ControlError(
+                    "E_TIMEOUT",
+                    f"{pane.name}: no frame within {timeout_s:g} s",
+                    f"is it in session? imagectl start {pane.name}",
+                )
 
 
 def _wait_for_reports(panes: "list[Pane]", telemetry: "Telemetry") -> None:

@@ -120,15 +120,13 @@ def test_a_plane_that_is_not_there_is_told_what_there_is(
             "z",
             "--save",
             str(tmp_path / "x.png"),
-            "--timeout",
-            "1",
             "--runtime-dir",
             str(daemon.runtime),
         ]
     )
 
-    assert code == Exit.TIMEOUT
-    assert "no plane z: there is image, depth" in capsys.readouterr().err
+    assert code == Exit.USAGE
+    assert "deep: no plane z: there is image, depth" in capsys.readouterr().err
 
 
 def test_a_pipeline_that_is_not_in_session_is_told_how_to_begin(
