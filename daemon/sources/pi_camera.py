@@ -73,9 +73,7 @@ class PiCamera:
         self._picam = picam
         _, self._copy = copier(asked.format, buffer)
         self._stream = "raw" if asked.format == "raw" else "main"
-        limits = picam.camera_configuration()["controls"].get("FrameDurationLimits")
-        fps = picam.camera_configuration()["controls"].get("FrameRate")
-        self.period_us = limits[0] if limits else 1e6 / fps if fps else 0.0
+        self.period_us = period_of(picam.camera_configuration()["controls"])
         self.fps = round(1e6 / self.period_us, 3) if self.period_us else 0.0
 
     @classmethod
@@ -137,6 +135,7 @@ class PiCamera:
         self.check_controls(controls)
         with explained("controls"):
             self._picam.set_controls(dict(controls))
+        self.period_us = period_of(controls) or self.period_us
 
     def check_controls(self, controls: Mapping[str, Any]) -> None:
         """Raise `SourceError` if they cannot be set."""
@@ -162,6 +161,13 @@ class PiCamera:
 
     def _completed(self, request: Request) -> None:
         self.shots.append(Shot(request, self))
+
+
+def period_of(controls: Mapping[str, Any]) -> float:
+    """Give the time from frame to frame that controls ask for, in us; 0.0: none."""
+    if limits := controls.get("FrameDurationLimits"):
+        return float(limits[0])
+    return 1e6 / fps if (fps := controls.get("FrameRate")) else 0.0
 
 
 def forget_closed() -> None:

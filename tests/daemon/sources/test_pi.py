@@ -285,6 +285,21 @@ def test_controls_can_be_set_while_it_runs() -> None:
     source.close()
 
 
+def test_a_rate_set_while_it_runs_is_what_missed_frames_are_reckoned_by(
+    wake: tuple[int, int],
+) -> None:
+    source, _, camera = opened()
+    camera.give(PERIOD_NS, period_us=0)  # as cameras that do not tell it
+    source.grab(wake[0])
+
+    source.set_controls({"FrameRate": 10.0})
+
+    camera.give(4 * PERIOD_NS, 10 * PERIOD_NS, period_us=0)
+    grabs = [source.grab(wake[0]), source.grab(wake[0])]
+    assert [grab and grab.missed for grab in grabs] == [0, 1]
+    source.close()
+
+
 # ---- what goes wrong, in words
 
 
