@@ -127,12 +127,7 @@ def _kill(report: Report, daemon: PrivateDaemon, worker: str, times: int) -> Non
         _wait(daemon, lambda s: _worker(s, worker)["state"] == "running")
         _begin(daemon)
         _wait(daemon, lambda s: _progress(s, worker) >= 20)
-        before = _status(daemon)
-        old, done = _worker(before, worker)["pid"], _progress(before, worker)
-        began = time.monotonic()
-        os.kill(old, signal.SIGKILL)
-        _wait(daemon, lambda s: _goes_on(s, worker, old, done))  # noqa: B023 - at once
-        ms.append((time.monotonic() - began) * 1000)
+        ms.append(_back_ms(daemon, worker))
         counts = daemon.call("session.stop")["sessions"][0]["counts"]
         causes = [counts["dropped"], counts["encoders"]["main"]["skipped"]]
         lost.append(sum(sum(c.values()) for c in (*causes, counts["missed"])))
@@ -179,10 +174,16 @@ def _progress(status: Status, worker: str) -> int:
     return int(counts["captured"])
 
 
-def _goes_on(status: Status, worker: str, old: int, done: int) -> bool:
-    """Whether a successor is there and has done more."""
-    is_new = _worker(status, worker)["pid"] not in (None, old)
-    return is_new and (worker == "gateway" or _progress(status, worker) > done)
+def _back_ms(daemon: PrivateDaemon, worker: str) -> float:
+    """Kill one; give the time until its successor has done something."""
+    old = _worker(_status(daemon), worker)["pid"]
+    began = time.monotonic()
+    os.kill(old, signal.SIGKILL)
+    _wait(daemon, lambda s: _worker(s, worker)["pid"] not in (None, old))
+    if worker != "gateway":
+        done = _progress(_status(daemon), worker)
+        _wait(daemon, lambda s: _progress(s, worker) > done)
+    return (time.monotonic() - began) * 1000
 
 
 def _wait(daemon: PrivateDaemon, is_so: Callable[[Status], bool]) -> None:
