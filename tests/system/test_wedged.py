@@ -5,6 +5,7 @@ The driver is played by a disk whose write does not return. Not proven: a real d
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_camera_that_cannot_be_killed_is_told_and_serves_again_when_it_lets_go
     with (
         faulty_disk(place, tmp_path / "behind") as disk,
         running(tmp_path / "d", CONFIG.format(folder=tmp_path)) as daemon,
-        listening(daemon, METRICS, EVENTS) as telemetry,
+        listening(daemon, METRICS, EVENTS, "state") as telemetry,
     ):
         begin(daemon)
         wait_for(telemetry, METRICS, captured(50))
@@ -77,7 +78,7 @@ def test_a_camera_that_cannot_be_killed_is_told_and_serves_again_when_it_lets_go
         with pytest.raises(ControlError, match="cannot be killed") as refused:
             begin(daemon)
         disk.slow_down(0)  # answered when the hanging call has returned
-        daemon.call("worker.restart", worker="capture")
+        wait_for(telemetry, "state", is_back, 40.0)
         again = record(daemon, frames=10)
 
     assert told["details"]["worker"] == "capture"
@@ -86,3 +87,9 @@ def test_a_camera_that_cannot_be_killed_is_told_and_serves_again_when_it_lets_go
     assert ended["error"]["code"] == refused.value.code == "E_CAMERA_WEDGED"
     assert accounts(ended["counts"]).broken() == []
     assert again["state"] == "complete"
+
+
+def is_back(status: dict[str, Any]) -> bool:
+    """Tell whether there is a capture that works."""
+    workers = status["pipelines"]["cam0"]["workers"]
+    return any(w["name"] == "capture" and w["state"] == "running" for w in workers)
