@@ -65,7 +65,9 @@ def write(path: Path, text: str) -> None:
     os.replace(new, path)  # noqa: PTH105
 
 
-@pytest.mark.parametrize("inline", ["false", "true"])
+@pytest.mark.parametrize(
+    "inline", ["false", pytest.param("true", marks=pytest.mark.system)]
+)
 def test_a_changed_file_or_module_is_run_by_a_fresh_process(
     tmp_path: Path, inline: str
 ) -> None:
