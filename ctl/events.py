@@ -7,7 +7,10 @@ from .output import Output
 from .reports import event_line
 from .verb import Verb, add_pipelines, listen
 
-REPLAY_S = 0.3  # the last events come at once, when one subscribes
+# The last message of each topic comes when one subscribes, in the order in which the
+# topics are asked for: with the heartbeat all events are there.
+LAST = "hb"
+NO_HEARTBEAT_S = 5.0  # a daemon that is not well
 
 
 class Events(Verb):
@@ -24,9 +27,12 @@ class Events(Verb):
 
     def run(self, args: Namespace, output: Output) -> Exit:
         topics = [f"event.{name} " for name in args.pipelines] or ["event."]
-        with listen(args, topics) as telemetry:
-            while message := telemetry.receive(None if args.follow else REPLAY_S):
+        limit_s = None if args.follow else NO_HEARTBEAT_S
+        with listen(args, topics if args.follow else [*topics, LAST]) as telemetry:
+            while message := telemetry.receive(limit_s):
                 topic, body = message
+                if topic == LAST:
+                    break
                 item = {"topic": topic, "body": body}
                 output.show(item, lambda told: event_line(told["topic"], told["body"]))
         return Exit.OK

@@ -25,7 +25,7 @@ VERBS = {
     "status": ("status", "Status"),
     "start": ("start", "Start"),
     "stop": ("sessions", "Stop"),
-    "wait": ("sessions", "Wait"),
+    "wait": ("waiting", "Wait"),
     "trigger": ("sessions", "Trigger"),
     "record": ("record", "Record"),
     "send": ("callbacks", "Send"),
@@ -115,8 +115,13 @@ def parser(words: Collection[str] = VERBS) -> Parser:
 
 def _said(words: Sequence[str]) -> Collection[str]:
     """Give the verb that is meant; all, unless it is plainly the first word."""
-    first = next((word for word in words if word != "--json"), "status")
-    return [first] if first in VERBS else VERBS
+    rest = iter(words)
+    for word in rest:
+        if word == "--runtime-dir":
+            next(rest, None)  # its value
+        elif word != "--json" and not word.startswith("--runtime-dir="):
+            return [word] if word in VERBS else VERBS
+    return ["status"]
 
 
 def _load(word: str) -> "list[type[Verb]]":

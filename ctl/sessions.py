@@ -1,16 +1,13 @@
-"""`imagectl stop`, `wait` and `trigger`: sessions that run."""
+"""`imagectl stop` and `trigger`: sessions that run; and how they ended."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imagemp.errors import ControlError, ImagempError
-
 from . import accounting
 from .exits import Exit
-from .output import Answer, Output
-from .times import duration_s
-from .verb import Verb, add_pipelines, ask
+from .output import Answer
+from .verb import Verb, add_pipelines
 
 
 class Stop(Verb):
@@ -34,34 +31,6 @@ class Stop(Verb):
 
     def text(self, answer: Answer) -> str:
         return ends_text(answer)
-
-
-class Wait(Verb):
-    """Wait until sessions have ended; the exit code is theirs.
-
-    Wire: session.wait {"pipelines": ["cam0"]}
-    Exit code 0 if all are complete, 7 if one is not, 6 after --timeout.
-    """
-
-    name = "wait"
-    method = "session.wait"
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        add_pipelines(parser)
-        parser.add_argument(
-            "--timeout", type=duration_s, metavar="S", help="60, 5m, 1h"
-        )
-
-    def run(self, args: Namespace, output: Output) -> Exit:
-        params = {"pipelines": args.pipelines}
-        try:
-            ended = ask(args, self.method, params, args.timeout)
-        except ImagempError as error:
-            if error.code != "E_TIMEOUT" or args.timeout is None:
-                raise
-            raise _still_running(args.timeout) from error
-        output.show(ended, ends_text)
-        return exit_of(ended)
 
 
 class Trigger(Verb):
@@ -107,12 +76,6 @@ def exit_of(answer: Mapping[str, Any]) -> Exit:
     """Give the exit code that belongs to how these sessions ended."""
     states = [end.get("state") for end in answer.get("sessions") or ()]
     return Exit.FAILED if "incomplete" in states else Exit.OK
-
-
-def _still_running(timeout_s: float) -> ControlError:
-    return ControlError(
-        "E_TIMEOUT", f"sessions still run after {timeout_s:g} s", "imagectl status"
-    )
 
 
 def _end_lines(end: Mapping[str, Any]) -> Iterable[str]:

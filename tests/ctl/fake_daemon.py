@@ -104,19 +104,21 @@ class FakeDaemon:
         self._control = self._bound(zmq.ROUTER, runtime_dir / "control.sock")
         self._telemetry = self._bound(zmq.XPUB, runtime_dir / "telemetry.sock")
         self._telemetry.set(zmq.XPUB_VERBOSE, 1)
-        self._inbox = self._bound(zmq.PULL, Path("inbox"), "inproc")
-        self._outbox = self._context.socket(zmq.PUSH)
+        self._inbox = self._bound(zmq.PAIR, Path("inbox"), "inproc")
+        self._outbox = self._context.socket(zmq.PAIR)
         self._outbox.connect("inproc://inbox")
+        self._send("hb", {"uptime_s": 1.0})
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
     def publish(self, topic: str, body: Document) -> None:
-        """Publish, from the test's thread."""
+        """Publish, from the test's thread; it is out when this returns."""
         self._outbox.send_json([topic, body])
+        self._outbox.recv()
 
     def publish_now(self, topic: str, body: Document) -> None:
         """Publish, from within an answer, to somebody who listens."""
-        while not any(topic.startswith(begin) for begin in self._subscribed):
+        while not any(f"{topic} ".startswith(b) for b in self._subscribed):
             self._hear_subscription()
         self._send(topic, body)
 
@@ -167,6 +169,7 @@ class FakeDaemon:
                 if message is None:
                     return
                 self._send(*message)
+                self._inbox.send(b"sent")
 
     def _hear_subscription(self) -> None:
         heard = self._telemetry.recv()

@@ -5,11 +5,13 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from imagemp import codes
 from imagemp.ctl.exits import Exit
 from imagemp.ctl.main import VERBS, main
 from imagemp.errors import ControlError
@@ -24,12 +26,19 @@ CODES = {
     "E_ALREADY_RUNNING": Exit.CONFLICT,
     "E_NOT_RUNNING": Exit.CONFLICT,
     "E_TIMEOUT": Exit.TIMEOUT,
+    "E_RATE": Exit.CONFLICT,
+    "E_SHUTTING_DOWN": Exit.CONFLICT,
+    "E_CLOCK": Exit.CONFLICT,
     "E_CAMERA": Exit.FAILED,
+    "E_CAMERA_WEDGED": Exit.FAILED,
     "E_DISK": Exit.FAILED,
     "E_VERSION": Exit.VERSION,
     "E_METHOD": Exit.VERSION,
     "E_CONFIG": Exit.ERROR,
     "E_INTERNAL": Exit.ERROR,
+    "E_TOO_LARGE": Exit.ERROR,
+    "E_FRAME": Exit.ERROR,
+    "E_JSON": Exit.ERROR,
 }
 LEFT_OUT = (["-o", "x"], ["--duration", "0"], ["--frames", "0"], ["--wait", "--follow"])
 
@@ -48,6 +57,28 @@ def as_a_stranger(directory: Path) -> Iterator[None]:
         if os.getuid() == 0:
             os.seteuid(0)
         directory.chmod(0o700)
+
+
+def test_every_code_of_the_daemon_has_an_exit_code() -> None:
+    assert CODES.keys() == codes.CODES.keys()
+
+
+@pytest.mark.usefixtures("daemon")
+@pytest.mark.parametrize("where", [["--runtime-dir", "{}"], ["--runtime-dir={}"], []])
+def test_only_the_verb_that_is_said_is_imported(
+    tmp_path: Path, where: list[str]
+) -> None:
+    environment = {**os.environ, "IMAGEMP_RUNTIME_DIR": str(tmp_path)}
+    said = [word.format(tmp_path) for word in where]
+    text = "import sys; from imagemp.ctl.main import main; main(sys.argv[1:])"
+    found = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-c", f"{text}; print(*sys.modules)", *said, "ping"],
+        capture_output=True, text=True, check=True, env=environment,
+    )  # fmt: skip
+
+    verbs = {name for name in found.stdout.split() if name.startswith("imagemp.ctl.")}
+    assert "imagemp.ctl.service" in verbs
+    assert verbs.isdisjoint({"imagemp.ctl.doctor", "imagemp.ctl.recordings"})
 
 
 @pytest.mark.parametrize(("code", "left_with"), CODES.items())
