@@ -104,7 +104,7 @@ class ViewFrames(Verb):
         for name in args.pipelines or pipelines:
             ring = ring_of(name, pipelines[name], args.ring)
             receiver = Receiver(
-                name, "latest", ring=ring, follow=True, directory=args.runtime_dir
+                name, "latest", ring=ring, follow=True, runtime_dir=args.runtime_dir
             )
             stack.callback(receiver.close)
             panes.append(Pane(name, args.ring, receiver, args.plane))

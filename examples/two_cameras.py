@@ -26,7 +26,7 @@ def main(count: str) -> None:
     with ExitStack() as stack:
         daemon = stack.enter_context(running(CONFIG))
         left, right = (
-            stack.enter_context(Receiver(name, "every", directory=daemon.runtime))
+            stack.enter_context(Receiver(name, "every", runtime_dir=daemon.runtime))
             for name in ("left", "right")
         )
         daemon.call("session.start", wait="first")

@@ -58,7 +58,7 @@ class CameraReceiver:
         timeout_s: How long to wait; None: for ever.
         depth_scale: Metres in one unit of a depth plane of integers.
         ring: `source`, or `callback:NAME` for what a callback returns.
-        directory: The daemon's runtime directory, if it is not the usual one.
+        runtime_dir: The daemon's runtime directory, if it is not the usual one.
 
     Raises:
         DaemonUnreachableError: No daemon is there.
@@ -73,13 +73,13 @@ class CameraReceiver:
         timeout_s: float | None = None,
         depth_scale: float = MILLIMETRES,
         ring: str = "source",
-        directory: str | Path | None = None,
+        runtime_dir: str | Path | None = None,
     ) -> None:
         self._name, self._blocking, self._timeout_s = pipeline, blocking, timeout_s
         self._depth_scale = depth_scale
         self._frame: Frame | None = None
         self._receiver = Receiver(
-            pipeline, "latest", ring=ring, follow=True, directory=directory
+            pipeline, "latest", ring=ring, follow=True, runtime_dir=runtime_dir
         )
 
     # -- what camera it is; the first of these waits for a frame

@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal, Self
 
+from . import paths
 from .connection import Connection
 from .errors import ControlError, Evicted, LinkClosedError
 from .link import close_all
-from .paths import frames_socket, runtime_dir
 from .received import ReceivedFrame
 from .ring.feed import Feed
 from .ring.handover import Again, Ask, Begin, End, Enter, Refused, ToOutside
@@ -38,7 +38,7 @@ class Receiver:
         policy: `latest`: the newest only, each once. `every`: all of them.
         ring: `source`, or `callback:NAME` for what a callback returns.
         follow: Go on over the end of a session, and of the daemon.
-        directory: The daemon's runtime directory, if it is not the usual one.
+        runtime_dir: The daemon's runtime directory, if it is not the usual one.
 
     Attributes:
         session: The session whose frames come; empty before the first.
@@ -56,14 +56,14 @@ class Receiver:
         *,
         ring: str = "source",
         follow: bool = False,
-        directory: str | Path | None = None,
+        runtime_dir: str | Path | None = None,
     ) -> None:
         self._policy, self._follow = policy, follow
         self.session, self.evictions = "", 0
         self._feeds: deque[tuple[str, Feed]] = deque()
         self._current: ReceivedFrame | None = None
         self._connection = Connection(
-            frames_socket(runtime_dir(directory)),
+            paths.frames_socket(paths.runtime_dir(runtime_dir)),
             Ask(pipeline, policy, ring),
             comes_back=follow,
         )

@@ -122,7 +122,7 @@ def a_killed_gateway(daemon: Daemon) -> None:
 def somebody_reads(daemon: Daemon) -> None:
     begin(daemon)
     ring = chance.choice(["source", "callback:half"])
-    with Receiver("cam0", "every", ring=ring, directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", ring=ring, runtime_dir=daemon.runtime) as frames:
         assert frames.receive(10.0) is not None
         go_on()
     daemon.call("session.stop")

@@ -26,7 +26,7 @@ import sys
 from imagemp import Receiver
 
 runtime, policy, follow = sys.argv[1:]
-with Receiver("cam0", policy, follow=follow == "follow", directory=runtime) as frames:
+with Receiver("cam0", policy, follow=follow == "follow", runtime_dir=runtime) as frames:
     print("in", flush=True)
     n = 0
     for frame in frames:

@@ -82,7 +82,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def test_it_says_what_camera_it_is(daemon: Daemon) -> None:
-    with imagemp.CameraReceiver("wall", directory=daemon.runtime) as camera:
+    with imagemp.CameraReceiver("wall", runtime_dir=daemon.runtime) as camera:
         found = camera.resolution, camera.fps
         intrinsics = camera.intrinsics_matrix()
 
@@ -92,7 +92,7 @@ def test_it_says_what_camera_it_is(daemon: Daemon) -> None:
 
 
 def test_one_grab_serves_several_images(daemon: Daemon) -> None:
-    with CameraReceiver("colour", directory=daemon.runtime) as camera:
+    with CameraReceiver("colour", runtime_dir=daemon.runtime) as camera:
         camera.grab()
         whole = camera.retrieve_rgb_image_as_int()
         between = camera.retrieve_rgb_image()
@@ -108,7 +108,7 @@ def test_one_grab_serves_several_images(daemon: Daemon) -> None:
 
 
 def test_each_get_is_a_frame_that_was_not_there_before(daemon: Daemon) -> None:
-    with CameraReceiver("grey", directory=daemon.runtime) as camera:
+    with CameraReceiver("grey", runtime_dir=daemon.runtime) as camera:
         seqs, times = [], []
         for get in (camera.get_rgb_image, camera.get_rgb_image_as_int) * 5:
             get()
@@ -121,7 +121,7 @@ def test_each_get_is_a_frame_that_was_not_there_before(daemon: Daemon) -> None:
 
 
 def test_grey_is_expanded_to_rgb(daemon: Daemon) -> None:
-    with CameraReceiver("grey", directory=daemon.runtime) as camera:
+    with CameraReceiver("grey", runtime_dir=daemon.runtime) as camera:
         image = camera.get_rgb_image_as_int()
         seq = camera.current_frame_id
 
@@ -130,7 +130,7 @@ def test_grey_is_expanded_to_rgb(daemon: Daemon) -> None:
 
 
 def test_sixteen_bits_are_scaled(daemon: Daemon) -> None:
-    with CameraReceiver("deep", directory=daemon.runtime) as camera:
+    with CameraReceiver("deep", runtime_dir=daemon.runtime) as camera:
         between = camera.get_rgb_image()
         whole = camera.retrieve_rgb_image_as_int()
 
@@ -140,8 +140,8 @@ def test_sixteen_bits_are_scaled(daemon: Daemon) -> None:
 
 def test_a_depth_of_integers_is_in_units_of_the_scale(daemon: Daemon) -> None:
     with (
-        CameraReceiver("wall", directory=daemon.runtime) as millimetres,
-        CameraReceiver("wall", depth_scale=1.0, directory=daemon.runtime) as metres,
+        CameraReceiver("wall", runtime_dir=daemon.runtime) as millimetres,
+        CameraReceiver("wall", depth_scale=1.0, runtime_dir=daemon.runtime) as metres,
     ):
         near, far = millimetres.get_depth_map(), metres.get_depth_map()
 
@@ -150,7 +150,7 @@ def test_a_depth_of_integers_is_in_units_of_the_scale(daemon: Daemon) -> None:
 
 
 def test_the_two_views_of_a_stereo_source_are_told_apart(daemon: Daemon) -> None:
-    with CameraReceiver("stereo", directory=daemon.runtime) as camera:
+    with CameraReceiver("stereo", runtime_dir=daemon.runtime) as camera:
         camera.grab_images()
         left, right = (camera.retrieve_rgb_image_as_int(v) for v in ("left", "right"))
         focal = [camera.intrinsics_matrix(v)[0, 0] for v in ("left", "right")]
@@ -166,7 +166,7 @@ def test_the_two_views_of_a_stereo_source_are_told_apart(daemon: Daemon) -> None
 
 
 def test_a_point_cloud_has_the_place_and_colour_of_each_pixel(daemon: Daemon) -> None:
-    with CameraReceiver("wall", directory=daemon.runtime) as camera:
+    with CameraReceiver("wall", runtime_dir=daemon.runtime) as camera:
         points, colours = camera.get_colored_point_cloud()
         depth = camera.retrieve_depth_map()
         image = camera.retrieve_rgb_image_as_int()
@@ -191,7 +191,7 @@ def test_a_distance_that_is_unknown_is_no_point_and_black() -> None:
 
 
 def test_a_depth_can_be_looked_at(daemon: Daemon) -> None:
-    with CameraReceiver("wall", directory=daemon.runtime) as camera:
+    with CameraReceiver("wall", runtime_dir=daemon.runtime) as camera:
         picture = camera.get_depth_image()
 
     assert (picture.shape, picture.dtype.str) == ((48, 64, 3), "|u1")
@@ -204,7 +204,7 @@ def test_a_depth_can_be_looked_at(daemon: Daemon) -> None:
 
 def test_no_frame_in_time_is_a_timeout(daemon: Daemon) -> None:
     with (
-        CameraReceiver("idle", timeout_s=0.01, directory=daemon.runtime) as camera,
+        CameraReceiver("idle", timeout_s=0.01, runtime_dir=daemon.runtime) as camera,
         pytest.raises(TimeoutError, match=r"idle: no frame within 0.01 s"),
     ):
         camera.get_rgb_image()
@@ -212,7 +212,7 @@ def test_no_frame_in_time_is_a_timeout(daemon: Daemon) -> None:
 
 def test_who_does_not_block_sees_the_last_frame_again(daemon: Daemon) -> None:
     with CameraReceiver(
-        "idle", blocking=False, timeout_s=10, directory=daemon.runtime
+        "idle", blocking=False, timeout_s=10, runtime_dir=daemon.runtime
     ) as camera:
         begin(daemon, pipeline="idle", frames=1)
         camera.grab()
@@ -233,7 +233,7 @@ def session_of(daemon: Daemon) -> str:
 
 
 def test_what_the_source_does_not_tell_is_asked_for_by_name(daemon: Daemon) -> None:
-    with CameraReceiver("grey", directory=daemon.runtime) as camera:
+    with CameraReceiver("grey", runtime_dir=daemon.runtime) as camera:
         with pytest.raises(FrameShapeError, match="no field 'intrinsics'"):
             camera.intrinsics_matrix()
         with pytest.raises(FrameShapeError, match="no plane depth; there is image"):

@@ -34,7 +34,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def test_who_lags_is_evicted_told_so_and_goes_on(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         begin(daemon, *NO_OVERFLOW)
         held = frames.receive(SOON_S)
         assert held is not None
@@ -53,7 +53,7 @@ def test_who_lags_is_evicted_told_so_and_goes_on(daemon: Daemon) -> None:
 
 
 def test_latest_goes_on_after_an_eviction_without_a_word(daemon: Daemon) -> None:
-    with Receiver("cam0", "latest", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "latest", runtime_dir=daemon.runtime) as frames:
         begin(daemon, "ring.overflow=none", "ring.slots=2")
         seqs = [frame.info.seq for _, frame in zip(range(50), frames, strict=False)]
         stop(daemon)
@@ -63,7 +63,7 @@ def test_latest_goes_on_after_an_eviction_without_a_word(daemon: Daemon) -> None
 
 
 def test_the_event_names_who_was_evicted_and_how_far_behind(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         begin(daemon, *NO_OVERFLOW)
         frames.receive(SOON_S)
         captured(daemon, 80)
@@ -80,7 +80,7 @@ def test_outside_allowance_says_how_far_one_may_lag(
     daemon: Daemon, allowance: int, is_evicted: bool
 ) -> None:
     asked = [f"ring.outside_allowance={allowance}", "ring.slots=64"]
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, *asked, frames=100)
         assert frames.receive(SOON_S) is not None
         finish(daemon, session)
@@ -114,7 +114,7 @@ def test_who_stands_still_costs_the_recording_nothing(
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_who_was_evicted_hears_of_the_end(daemon: Daemon, waits: bool) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, *NO_OVERFLOW, frames=100)
         assert frames.receive(SOON_S) is not None
         if waits:
@@ -130,7 +130,7 @@ def test_who_was_evicted_hears_of_the_end(daemon: Daemon, waits: bool) -> None:
 
 
 def test_who_reads_nothing_for_many_sessions_is_let_go(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         files = open_files(daemon.process.pid)
         for _ in range(30):
             finish(daemon, begin(daemon, "ring.slots=4", frames=1))

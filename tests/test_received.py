@@ -28,7 +28,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def test_a_frame_can_not_be_written(daemon: Daemon) -> None:
-    with Receiver("cam0", directory=daemon.runtime) as frames:
+    with Receiver("cam0", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, frames=1)
         frame = frames.receive(SOON_S)
         assert frame is not None
@@ -62,7 +62,7 @@ def test_the_memory_can_not_be_mapped_for_writing(
 
 
 def test_a_released_frame_was_whole_and_can_not_be_copied(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, frames=3)
         first, *_ = list(frames)
         finish(daemon, session)
@@ -73,7 +73,7 @@ def test_a_released_frame_was_whole_and_can_not_be_copied(daemon: Daemon) -> Non
 
 
 def test_a_frame_can_be_given_back_early(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, frames=3)
         for frame in frames:
             with frame:

@@ -84,7 +84,7 @@ def seen(frame: ReceivedFrame) -> tuple[int, int]:
 
 
 def test_who_attaches_before_sees_each_frame_once_and_in_order(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, frames=100)
         found = [seen(frame) for frame in frames]
 
@@ -95,10 +95,10 @@ def test_who_attaches_before_sees_each_frame_once_and_in_order(daemon: Daemon) -
 
 
 def test_who_attaches_in_mid_session_sees_all_from_then_on(daemon: Daemon) -> None:
-    with Receiver("cam0", directory=daemon.runtime) as early:
+    with Receiver("cam0", runtime_dir=daemon.runtime) as early:
         begin(daemon)
         assert early.receive(SOON_S) is not None
-        with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+        with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
             found = [seen(frame) for _, frame in zip(range(50), frames, strict=False)]
             stop(daemon)
             found += [seen(frame) for frame in frames]
@@ -111,7 +111,7 @@ def test_who_attaches_in_mid_session_sees_all_from_then_on(daemon: Daemon) -> No
 
 def test_who_attaches_between_sessions_sees_the_next(daemon: Daemon) -> None:
     record(daemon, frames=5)
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         assert (frames.receive(0), frames.is_over) == (None, False)
         session = begin(daemon, frames=20)
         found = [seen(frame) for frame in frames]
@@ -123,7 +123,7 @@ def test_who_attaches_between_sessions_sees_the_next(daemon: Daemon) -> None:
 def test_latest_gives_no_frame_twice_and_the_last_one_at_the_end(
     daemon: Daemon,
 ) -> None:
-    with Receiver("cam0", "latest", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "latest", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, "source.fps=2000", frames=1000)
         found = []
         for frame in frames:
@@ -139,7 +139,7 @@ def test_latest_gives_no_frame_twice_and_the_last_one_at_the_end(
 
 def test_what_a_callback_returns_can_be_received(daemon: Daemon) -> None:
     with Receiver(
-        "half", "every", ring="callback:half", directory=daemon.runtime
+        "half", "every", ring="callback:half", runtime_dir=daemon.runtime
     ) as frames:
         session = begin(daemon, pipeline="half", frames=40)
         found = [read_seq(frame.image) for frame in frames]
@@ -149,7 +149,7 @@ def test_what_a_callback_returns_can_be_received(daemon: Daemon) -> None:
 
 
 def test_nobody_else_need_read_for_all_frames_to_come(daemon: Daemon) -> None:
-    with Receiver("told", "every", follow=True, directory=daemon.runtime) as frames:
+    with Receiver("told", "every", follow=True, runtime_dir=daemon.runtime) as frames:
         for _ in range(10):
             session = begin(daemon, pipeline="told", frames=3)
             found = [f.info.seq for _, f in zip(range(3), frames, strict=False)]
@@ -173,7 +173,7 @@ def test_receiving_costs_the_recording_nothing(daemon: Daemon) -> None:
 
 
 def test_it_learns_shape_dtype_and_rate(daemon: Daemon) -> None:
-    with Receiver("rgbd", directory=daemon.runtime) as frames:
+    with Receiver("rgbd", runtime_dir=daemon.runtime) as frames:
         before = frames.spec, frames.fps
         session = begin(daemon, pipeline="rgbd", frames=1)
         frame = frames.receive(SOON_S)
@@ -189,7 +189,7 @@ def test_it_learns_shape_dtype_and_rate(daemon: Daemon) -> None:
 
 
 def test_each_plane_is_of_the_same_frame(daemon: Daemon) -> None:
-    with Receiver("rgbd", "every", directory=daemon.runtime) as frames:
+    with Receiver("rgbd", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, "source.fps=200", pipeline="rgbd", frames=20)
         found = [(read_seq(f["image"]), read_seq(f["depth"])) for f in frames]
 
@@ -198,7 +198,7 @@ def test_each_plane_is_of_the_same_frame(daemon: Daemon) -> None:
 
 
 def test_the_users_fields_come_with_each_frame(daemon: Daemon) -> None:
-    with Receiver("told", "every", directory=daemon.runtime) as frames:
+    with Receiver("told", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, pipeline="told", frames=5)
         fields = [dict(frame.info.fields) for frame in frames]
 
@@ -230,7 +230,7 @@ def test_waiting_costs_no_cpu(daemon: Daemon) -> None:
 
 
 def test_who_has_taken_all_is_not_woken_again(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", follow=True, directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", follow=True, runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, frames=50)
         assert frames.receive(SOON_S) is not None
         finish(daemon, session)  # so that the end is heard before the frames
@@ -244,7 +244,7 @@ def test_who_has_taken_all_is_not_woken_again(daemon: Daemon) -> None:
 
 
 def test_a_timeout_gives_none_and_loses_nothing(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         assert frames.receive(0) is None
         assert frames.receive(0.01) is None
         session = begin(daemon, frames=10)
@@ -255,7 +255,7 @@ def test_a_timeout_gives_none_and_loses_nothing(daemon: Daemon) -> None:
 
 
 def test_it_can_be_selected(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         session = begin(daemon, frames=50)
         found: list[int] = []
         while not frames.is_over:
@@ -269,7 +269,7 @@ def test_it_can_be_selected(daemon: Daemon) -> None:
 
 def test_it_can_be_awaited_beside_other_tasks(daemon: Daemon) -> None:
     async def receive() -> list[int]:
-        with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+        with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
             return [read_seq(frame.image) async for frame in frames]
 
     async def both() -> tuple[list[int], list[int]]:
@@ -284,7 +284,7 @@ def test_it_can_be_awaited_beside_other_tasks(daemon: Daemon) -> None:
 
 
 def test_closing_is_the_end_and_may_be_said_twice(daemon: Daemon) -> None:
-    with Receiver("cam0", follow=True, directory=daemon.runtime) as frames:
+    with Receiver("cam0", follow=True, runtime_dir=daemon.runtime) as frames:
         before = frames.is_over
         frames.close()
 
@@ -303,11 +303,11 @@ def test_what_is_not_there_is_refused_by_name(
     daemon: Daemon, asked: dict[str, str], words: str
 ) -> None:
     with pytest.raises(ControlError, match=words) as refused:
-        Receiver(directory=daemon.runtime, **asked)  # type: ignore[arg-type]
+        Receiver(runtime_dir=daemon.runtime, **asked)  # type: ignore[arg-type]
 
     assert refused.value.code == "E_PARAMS"
 
 
 def test_without_a_daemon_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(DaemonUnreachableError, match="the daemon does not run"):
-        Receiver("cam0", directory=tmp_path)
+        Receiver("cam0", runtime_dir=tmp_path)

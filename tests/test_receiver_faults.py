@@ -80,7 +80,7 @@ def test_who_leaves_gives_back_its_slots(
     daemon: Daemon, leave: "Callable[[subprocess.Popen[bytes], Receiver], None]"
 ) -> None:
     with (
-        Receiver("cam0", "every", directory=daemon.runtime) as frames,
+        Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames,
         outside(daemon, "every") as process,
     ):
         if leave is close:
@@ -101,7 +101,7 @@ def test_the_context_manager_leaves_as_well(daemon: Daemon) -> None:
     begin(daemon)
     pid = daemon.pid("capture")
     before = open_files(pid)
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         assert frames.receive(SOON_S) is not None
         within = open_files(pid)
     used(daemon, lambda n: n < 20)
@@ -115,7 +115,7 @@ def test_the_context_manager_leaves_as_well(daemon: Daemon) -> None:
 
 
 def test_a_killed_capture_costs_a_receiver_no_frame(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         begin(daemon)
         found = [frames.receive(SOON_S)]
         daemon.signal("capture", signal.SIGKILL)
@@ -137,7 +137,7 @@ def test_a_receiver_sleeps_while_capture_is_away(tmp_path: Path) -> None:
     with (
         running(tmp_path, GATED) as daemon,
         listening(daemon, "event.cam0") as telemetry,
-        Receiver("cam0", "every", directory=daemon.runtime) as frames,
+        Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames,
     ):
         begin(daemon, "source.fps=50")
         first = frames.receive(SOON_S)
@@ -158,7 +158,7 @@ def test_a_receiver_sleeps_while_capture_is_away(tmp_path: Path) -> None:
 
 
 def test_follow_goes_on_in_the_next_session(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", follow=True, directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", follow=True, runtime_dir=daemon.runtime) as frames:
         sessions, seqs = [], []
         for _ in range(3):
             sessions.append(begin(daemon, frames=20))
@@ -176,7 +176,7 @@ def test_follow_goes_on_when_the_daemon_is_back(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     first = Daemon(tmp_path, CONFIG)
-    with Receiver("cam0", "every", follow=True, directory=first.runtime) as frames:
+    with Receiver("cam0", "every", follow=True, runtime_dir=first.runtime) as frames:
         begin(first, frames=10**6)
         before = frames.receive(SOON_S)
         first.process.send_signal(number)
@@ -201,7 +201,7 @@ def test_without_follow_a_killed_daemon_is_the_end(
     tmp_path: Path, at: float | None
 ) -> None:
     daemon = Daemon(tmp_path, CONFIG)
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         begin(daemon, at=at and time.time() + at, force=True)
         daemon.process.kill()
         daemon.process.wait()
@@ -213,7 +213,7 @@ def test_without_follow_a_killed_daemon_is_the_end(
 
 
 def test_a_session_that_never_began_ends(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         begin(daemon, at=time.time() + 3600, force=True)
         stop(daemon)
 

@@ -48,7 +48,7 @@ HOLDER = """
 import sys
 from imagemp import Receiver
 
-with Receiver("cam0", "every", directory=sys.argv[1]) as frames:
+with Receiver("cam0", "every", runtime_dir=sys.argv[1]) as frames:
     print("in", flush=True)
     frame = frames.receive()
     print("holds", flush=True)

@@ -70,7 +70,9 @@ def take(
     """Record `n` frames of pipelines at once; give what a receiver got of each."""
     with ExitStack() as stack:
         receivers = {
-            name: stack.enter_context(Receiver(name, "every", directory=daemon.runtime))
+            name: stack.enter_context(
+                Receiver(name, "every", runtime_dir=daemon.runtime)
+            )
             for name in given
         }
         begun = []

@@ -151,7 +151,7 @@ def test_what_a_callback_returns_reaches_a_receiver_whole(tmp_path: Path) -> Non
     with (
         running(tmp_path, config) as daemon,
         Receiver(
-            "cam0", "every", ring="callback:blob", directory=daemon.runtime
+            "cam0", "every", ring="callback:blob", runtime_dir=daemon.runtime
         ) as receiver,
     ):
         daemon.call("session.start", wait="none")

@@ -29,7 +29,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def wait_for_level(daemon: Daemon, level: int) -> None:
     """Take frames until one shows this level in all of its pixels."""
-    with Receiver("cam0", directory=daemon.runtime) as receiver:
+    with Receiver("cam0", runtime_dir=daemon.runtime) as receiver:
         for frame in receiver:
             if (frame.image == level).all():
                 return

@@ -156,7 +156,7 @@ def test_frames_of_any_planes_go_on_to_callbacks_and_receivers(tmp_path: Path) -
     with (
         running(tmp_path, config) as daemon,
         Telemetry(["callback.cam0.sees "], daemon.runtime) as telemetry,
-        Receiver("cam0", ring="callback:last", directory=daemon.runtime) as frames,
+        Receiver("cam0", ring="callback:last", runtime_dir=daemon.runtime) as frames,
     ):
         daemon.call("session.start", wait="first", overrides=["source.fps=50"])
         frame, told = frames.receive(SOON_S), telemetry.receive(SOON_S)
@@ -183,7 +183,7 @@ def test_what_is_returned_keeps_the_fields_of_the_source(
 
     with running(tmp_path, config.replace("fps = 0", "fps = 100")) as daemon:
         ring = "source" if inline else "callback:last"
-        with CameraReceiver("cam0", ring=ring, directory=daemon.runtime) as camera:
+        with CameraReceiver("cam0", ring=ring, runtime_dir=daemon.runtime) as camera:
             daemon.call("session.start", frames=10, wait="none")
             camera.grab()
             matrix = camera.intrinsics_matrix()

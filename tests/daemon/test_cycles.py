@@ -92,9 +92,9 @@ def a_session(daemon: Daemon) -> None:
 
 def a_watched_session(daemon: Daemon) -> None:
     """The same with two receivers, one of which attaches in its midst."""
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         begin(daemon, "source.fps=50")
-        with Receiver("cam0", ring="callback:half", directory=daemon.runtime) as half:
+        with Receiver("cam0", ring="callback:half", runtime_dir=daemon.runtime) as half:
             assert half.receive(10.0) is not None
         daemon.call("session.stop")
         assert take_all(frames)

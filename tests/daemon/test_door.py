@@ -175,13 +175,13 @@ def test_sixty_four_may_come_and_no_more(daemon: Daemon) -> None:
     with ExitStack() as stack:
         for n in range(64):
             policy = "every" if n % 8 == 0 else "latest"
-            stack.enter_context(Receiver("cam0", policy, directory=daemon.runtime))  # type: ignore[arg-type]
+            stack.enter_context(Receiver("cam0", policy, runtime_dir=daemon.runtime))  # type: ignore[arg-type]
         for _ in range(5):
             with pytest.raises(ControlError, match="64 programs") as refused:
-                Receiver("cam0", directory=daemon.runtime)
+                Receiver("cam0", runtime_dir=daemon.runtime)
             assert refused.value.code == "E_BUSY"
 
-    with Receiver("cam0", directory=daemon.runtime) as frames:
+    with Receiver("cam0", runtime_dir=daemon.runtime) as frames:
         assert frames.receive(10.0) is not None
 
 
@@ -192,7 +192,7 @@ def test_sixty_four_at_once_see_every_frame() -> None:
         ExitStack() as stack,
     ):
         guests = [
-            stack.enter_context(Receiver("cam0", "every", directory=daemon.runtime))
+            stack.enter_context(Receiver("cam0", "every", runtime_dir=daemon.runtime))
             for _ in range(64)
         ]
         record(daemon, "source.fps=50", frames=30)

@@ -82,7 +82,7 @@ def test_the_recording_has_the_text_and_every_other_pixel(daemon: Daemon) -> Non
 
 
 def test_a_program_outside_has_the_same_text(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", directory=daemon.runtime) as receiver:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as receiver:
         begin(daemon, frames=12)
         seen = {frame.info.seq: frame.copy().image for frame in receiver}
 

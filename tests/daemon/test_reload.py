@@ -57,7 +57,7 @@ def reload(daemon: Daemon, toml: str) -> None:
 
 
 def test_who_waits_for_a_pipeline_that_is_taken_away_is_told(daemon: Daemon) -> None:
-    with Receiver("cam0", directory=daemon.runtime) as frames:
+    with Receiver("cam0", runtime_dir=daemon.runtime) as frames:
         reload(daemon, OTHER)
 
         with pytest.raises(ControlError, match="no pipeline 'cam0'; there is cam1"):
@@ -69,7 +69,7 @@ def test_who_waits_for_a_pipeline_that_is_taken_away_is_told(daemon: Daemon) -> 
 def test_the_last_frames_of_a_pipeline_taken_away_are_still_read(
     daemon: Daemon, follow: bool
 ) -> None:
-    with Receiver("cam0", "every", follow=follow, directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", follow=follow, runtime_dir=daemon.runtime) as frames:
         finish(daemon, begin(daemon, frames=10))
         reload(daemon, OTHER)
 
@@ -84,7 +84,7 @@ def test_the_last_frames_of_a_pipeline_taken_away_are_still_read(
 
 def test_who_reads_a_ring_that_is_taken_away_is_told(daemon: Daemon) -> None:
     reload(daemon, CAM0 + SAME)
-    with Receiver("cam0", ring="callback:same", directory=daemon.runtime) as frames:
+    with Receiver("cam0", ring="callback:same", runtime_dir=daemon.runtime) as frames:
         reload(daemon, CAM0)
 
         with pytest.raises(ControlError, match="no ring 'callback:same'"):
@@ -92,7 +92,7 @@ def test_who_reads_a_ring_that_is_taken_away_is_told(daemon: Daemon) -> None:
 
 
 def test_who_reads_a_pipeline_that_is_changed_misses_nothing(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", follow=True, directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", follow=True, runtime_dir=daemon.runtime) as frames:
         reload(daemon, ALWAYS_ON)
 
         seqs = [f.info.seq for _, f in zip(range(20), frames, strict=False)]
@@ -109,7 +109,7 @@ def test_who_comes_while_its_pipeline_is_changed_is_let_in(daemon: Daemon) -> No
     while "cam0" in daemon.call("status")["pipelines"]:
         pass
 
-    with Receiver("cam0", "every", directory=daemon.runtime) as frames:
+    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as frames:
         first = frames.receive(SOON_S)
     reloading.join()
 
