@@ -19,7 +19,8 @@ from .raw_client import RawClient, is_pinged
 
 def test_a_kind_of_worker_is_found_by_its_name() -> None:
     assert find("gateway") is Gateway
-    assert set(KINDS) == {"gateway", "capture", "encoder", "callback", "recovery"}
+    every = "gateway capture encoder callback recovery lookout"
+    assert set(KINDS) == set(every.split())
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
