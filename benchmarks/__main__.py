@@ -7,7 +7,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import crashing, growth, latency, lateness, overflow, pipeline, ring, tiff
+from . import (
+    control,
+    crashing,
+    growth,
+    latency,
+    lateness,
+    overflow,
+    pipeline,
+    ring,
+    tiff,
+)
 from .table import Options
 
 ALL = {
@@ -19,6 +29,7 @@ ALL = {
     "lateness": lateness,
     "latency": latency,
     "crashing": crashing,
+    "control": control,
 }
 
 

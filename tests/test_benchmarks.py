@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in 
         pytest.param("lateness", marks=pytest.mark.system),
         pytest.param("latency", marks=pytest.mark.system),
         pytest.param("crashing", marks=pytest.mark.system),
+        pytest.param("control", marks=pytest.mark.system),
     ],
 )
 def test_a_benchmark_tells_every_figure_it_promises(name: str, tmp_path: Path) -> None:
