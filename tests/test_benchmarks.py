@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in 
 @pytest.mark.parametrize(
     "name",
     [
-        "overflow",
+        pytest.param("overflow", marks=pytest.mark.system),
         "tiff",
         pytest.param("ring", marks=pytest.mark.system),
         pytest.param("growth", marks=pytest.mark.system),
