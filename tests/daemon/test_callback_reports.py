@@ -11,6 +11,7 @@ from .test_recording import listening, wait_for
 
 FRAMES = 12
 CODE = """
+import logging
 import time
 from imagemp import Callback
 
@@ -25,6 +26,9 @@ class Slow(Callback):
         self.calls += 1
         self.send(len(self.buffer))
         time.sleep(0.02 if self.calls % 2 else 0)
+
+    def tear_down(self):
+        logging.getLogger("cb_logger").info("%d calls", self.calls)
 
 class NoEnd(Callback):
     def tear_down(self):
@@ -96,3 +100,15 @@ def test_what_a_callback_raises_is_a_number_an_event_and_a_traceback(
     assert error["message"] == "ValueError: no disk"
     assert report["callbacks"]["slow"]["errors"] == 1
     assert log.count('raise ValueError("no disk")') == 1
+
+
+def test_what_a_callback_logs_is_in_the_log_of_the_daemon(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+
+    with running(tmp_path, CONFIG) as daemon:
+        recorded(daemon)
+        daemon.stop()
+        log = daemon.log.read_text()
+
+    calls = FRAMES - 1 - 3  # one was not wanted, three were before the buffer was full
+    assert f"{calls} calls" in log
