@@ -85,10 +85,10 @@ class PiCamera:
         """
         picamera2 = import_picamera2()
         number = camera_number(picamera2, asked.camera)
-        with explained(f"camera {asked.camera}"):
+        with explained(f"camera {asked.camera}", asked.buffers_nbytes):
             picam = picamera2.Picamera2(number)
         try:
-            with explained(f"camera {asked.camera}"):
+            with explained(f"camera {asked.camera}", asked.buffers_nbytes):
                 return cls._configured(picam, asked)
         except SourceError:
             picam.close()

@@ -9,6 +9,8 @@ from typing import Any, TypedDict
 from imagemp.errors import SourceError
 
 NEAR = 4  # modes that are told when the one asked for is not there
+MOST_OF_A_COMMAND = 60  # characters
+NODES = ("/dev/media", "/dev/video")
 
 
 class CameraInfo(TypedDict):
@@ -30,7 +32,8 @@ def import_picamera2() -> Any:  # noqa: ANN401 - the module
     except ImportError as error:
         raise SourceError(
             f"picamera2 cannot be imported: {error}",
-            "sudo apt install python3-picamera2; the daemon's Python must see Debian's "
+            "sudo apt install python3-picamera2 (python3-libcamera comes with it, from "
+            "Raspberry Pi's archive); the daemon's Python must see Debian's "
             "packages (python3 -m venv --system-site-packages)",
         ) from error
     return picamera2
@@ -61,15 +64,16 @@ def camera_number(picamera2: Any, wanted: int | str) -> int:  # noqa: ANN401
     return found[0]
 
 
-def why_none() -> str:
+def why_none(dev: Path = Path("/dev")) -> str:
     """Say what to look at when libcamera finds no camera."""
-    media = sorted(Path("/dev").glob("media*"))
+    media = sorted(dev.glob("media*"))
     if media and not any(os.access(path, os.R_OK | os.W_OK) for path in media):
         return "the daemon's user must be in group video"
     return (
         "is the cable in, the right way round, on the camera port? does `rpicam-hello "
-        "--list-cameras` see it? a sensor that is not detected by itself wants "
-        "dtoverlay=imx219 (or its own) in /boot/firmware/config.txt"
+        "--list-cameras` see it? /boot/firmware/config.txt should have "
+        "camera_auto_detect=1; a sensor that is not detected by itself wants "
+        "dtoverlay=imx219 (or its own) there"
     )
 
 
@@ -90,45 +94,61 @@ def mode_error(wanted: tuple[int, ...], modes: Sequence[dict[str, Any]]) -> Sour
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Let what picamera2 raises leave as a `SourceError` that says what to do."""
+def explained(what: str, buffers: int | None = None) -> Iterator[None]:
+    """Let what picamera2 raises leave as a `SourceError` that says what to do.
+
+    Args:
+        what: Was being done.
+        buffers: The camera is being opened, and takes so many bytes at least.
+    """
     try:
         yield
     except SourceError:
         raise
-    except MemoryError as error:
-        raise SourceError(f"{what}: {error}", why_no_memory()) from error
-    except OSError as error:
-        hint = why_no_memory() if "allocate" in str(error).lower() else ""
+    except (MemoryError, OSError, RuntimeError, ValueError) as error:
+        hint = "" if buffers is None else why_not_opened(error, buffers)
         raise SourceError(f"{what}: {error}", hint) from error
-    except (RuntimeError, ValueError) as error:
-        raise SourceError(f"{what}: {error}", why_taken()) from error
 
 
-def why_taken() -> str:
+def why_not_opened(error: Exception, buffers: int) -> str:
+    """Say what may keep a camera from being opened."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "allocate" in text or "memory" in text:
+        return why_no_memory(buffers)
+    return why_taken()
+
+
+def why_taken(proc: Path = Path("/proc"), nodes: tuple[str, ...] = NODES) -> str:
     """Say which other processes have a camera open, as far as may be seen."""
-    holders = sorted({holder for holder in camera_holders() if holder})
-    return f"in use by {', '.join(holders)}" if holders else ""
+    holders = ", ".join(sorted(camera_holders(proc, nodes)))
+    return f"a camera is open in {holders}" if holders else ""
 
 
-def camera_holders() -> Iterator[str]:
-    """Give `python3 (pid 812)` for each other process that has a camera open."""
-    for process in Path("/proc").iterdir():
+def camera_holders(proc: Path, nodes: tuple[str, ...]) -> Iterator[str]:
+    """Give `rpicam-vid -t 0 (pid 812)` for each other process with a camera open."""
+    for process in proc.iterdir():
         if not process.name.isdecimal() or int(process.name) == os.getpid():
             continue
         with suppress(OSError):
-            opened = {str(fd.readlink()) for fd in (process / "fd").iterdir()}
-            if any(name.startswith(("/dev/media", "/dev/video")) for name in opened):
-                command = (process / "comm").read_text().strip()
-                yield f"{command} (pid {process.name})"
+            if any(name.startswith(nodes) for name in opened_by(process)):
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                command = b" ".join(words).decode(errors="replace").strip()
+                yield f"{command[:MOST_OF_A_COMMAND]} (pid {process.name})"
 
 
-def why_no_memory() -> str:
-    """Say how much contiguous memory (CMA) is left, and where it is set."""
-    lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+def opened_by(process: Path) -> Iterator[str]:
+    """Give the files that a process has open; those just closed are left out."""
+    for fd in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield str(fd.readlink())
+
+
+def why_no_memory(buffers: int, meminfo: Path = Path("/proc/meminfo")) -> str:
+    """Say how much contiguous memory (CMA) is needed and left, and where it is set."""
+    lines = meminfo.read_text("ascii").splitlines()
     free = dict(line.split(":") for line in lines).get("CmaFree", "").strip()
-    told = f"{free} of contiguous memory (CMA) are free" if free else "no CMA here"
     return (
-        f"{told}: fewer source.buffers, a smaller size, or "
-        "dtoverlay=vc4-kms-v3d,cma-512 in /boot/firmware/config.txt"
+        f"the buffers take {buffers >> 10} kB of contiguous memory (CMA) at least, "
+        f"{free or 'none'} is free: fewer source.buffers, a smaller size, or "
+        "dtoverlay=vc4-kms-v3d,cma-256 in /boot/firmware/config.txt"
     )

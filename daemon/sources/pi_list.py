@@ -35,10 +35,10 @@ def list_cameras() -> list[dict[str, Any]]:
 def modes_or_problem(picamera2: Any, number: int) -> dict[str, Any]:  # noqa: ANN401
     """Open a camera, and give its modes; or say why it cannot be opened."""
     try:
-        with explained(f"camera {number}"):
+        with explained(f"camera {number}", 0):
             picam = picamera2.Picamera2(number)
         try:
-            with explained(f"camera {number}"):
+            with explained(f"camera {number}", 0):
                 return {"modes": modes(picam), "problem": ""}
         finally:
             picam.close()

@@ -18,6 +18,10 @@ ALIGN = 2  # colours come for two by two pixels
 Part = Annotated[float, Meta(ge=0, le=1)]
 
 
+BITS = {"rgb": 24, "raw": 16}  # a pixel, in the camera's buffers
+YUV420_BITS = 12
+
+
 class PiSettings(Struct, frozen=True):
     """Which camera, and what is asked of it; None leaves it as it is.
 
@@ -49,6 +53,12 @@ class PiSettings(Struct, frozen=True):
         """Width and height of what the camera shall give: even numbers."""
         width, height = (max(ALIGN, n // ALIGN * ALIGN) for n in self.exact_size)
         return width, height
+
+    @property
+    def buffers_nbytes(self) -> int:
+        """What the camera's buffers take at least: the sensor's own are not in it."""
+        width, height = self.size
+        return self.buffers * width * height * BITS.get(self.format, YUV420_BITS) // 8
 
     @property
     def exact_size(self) -> tuple[int, int]:
@@ -97,7 +107,9 @@ def chosen_mode(picam: Picam, asked: PiSettings) -> dict[str, Any]:
         return {}
     modes: list[dict[str, Any]] = [m for m in picam.sensor_modes if "size" in m]
     if asked.mode is None:
-        fitting = [m for m in modes if m["size"] >= asked.size] or modes
+        width, height = asked.size
+        large = [m for m in modes if m["size"][0] >= width and m["size"][1] >= height]
+        fitting = large or modes
         return max(fitting, key=lambda m: (m["fps"], m["bit_depth"]), default={})
     size, bits = asked.mode[:2], asked.mode[2:]
     for mode in modes:
