@@ -21,6 +21,7 @@ from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 DEFAULT_CONFIG = Path("/etc/imagemp/imagemp.toml")
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,6 +74,9 @@ async def _run(config: Config, options: argparse.Namespace, sockets: Sockets) ->
     supervisor = Supervisor(config, options.config.absolute(), sockets)
     with _leash(options.parent, supervisor.ask_to_stop):
         await supervisor.run()
+    # All is ended: a second order to stop must not kill us. The closing loop would
+    # give signals back what they do by default.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 @contextmanager
