@@ -77,7 +77,7 @@ def row(worker: Mapping[str, Any]) -> list[str]:
         str(worker.get("state", "-")),
         str(worker.get("restarts", 0)),
         "-" if rss is None else format_size(rss),
-        "-" if cpu is None else f"{cpu:.1f} %",
+        "-" if cpu is None else f"{100 * cpu:.1f} %",
     ]
 
 

@@ -41,7 +41,7 @@ METRICS: Document = {
     "overflow": {"slots": 64, "used": 0, "high_water": 5, "bytes": 0},
     "workers": [
         {"name": "main", "kind": "encoder", "pid": 7, "state": "RUNNING",
-         "restarts": 0, "rss": 2**20, "cpu": 12.5},
+         "restarts": 0, "rss": 2**20, "cpu": 0.125},
     ],
     "encoders": {"main": {"mb_s": 9.2, "bytes": 2**30}},
     "lag_ms": {"motion": {"p50": 0.4, "p99": 2.5}},
@@ -66,14 +66,14 @@ STATUS: Document = {
             "disk": {"free": 2**34, "left": 2**33, "seconds_left": 3900},
             "workers": [
                 {"name": "capture", "kind": "capture", "pid": 6, "state": "RUNNING",
-                 "restarts": 0, "rss": 2**20, "cpu": 3.0},
+                 "restarts": 0, "rss": 2**20, "cpu": 0.03},
                 {"name": "motion", "kind": "callback", "pid": 8, "state": "BACKOFF",
                  "restarts": 2, "rss": 2**21, "cpu": 0.0},
             ],
         },
         "cam1": {"state": "stopped", "workers": [{"name": "capture"}]},
     },
-    "gateway": {"pid": 5, "state": "RUNNING", "restarts": 0, "rss": 2**22, "cpu": 0.1},
+    "gateway": {"pid": 5, "state": "RUNNING", "restarts": 0, "rss": 2**22, "cpu": 0},
 }  # fmt: skip
 
 
