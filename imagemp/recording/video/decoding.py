@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,8 +53,8 @@ def comment_of(path: Path) -> str:
     """Give what the header says about the recording; empty without PyAV."""
     with suppress(RecordingError):
         av = imported()
-        opened = partial(av.open, str(path), metadata_errors="replace")
-        with suppress(av.FFmpegError), opened() as file:
+        torn = (av.FFmpegError, UnicodeDecodeError)
+        with suppress(*torn), av.open(str(path)) as file:
             told = {name.lower(): text for name, text in file.metadata.items()}
             return str(told.get("comment", ""))
     return ""
