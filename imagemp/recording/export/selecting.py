@@ -106,12 +106,9 @@ def select(
         RecordingError: There are no such frames, or no such plane; or they are in a
             video that is not as it should be.
     """
-    times, pages = array("q"), None
     with disk_errors(folder):
         check_videos(folder, encoder)
-        for _, frame in frames_in(folder, encoder):
-            pages = pages or frame
-            times.append(frame[0].t_sensor_ns)
+        times, pages = times_in(folder, encoder)
     first, end, _ = chosen.indices(len(times))
     if pages is None or first >= end:
         asked = f"{_text(chosen.start)}:{_text(chosen.stop)}"
@@ -134,6 +131,15 @@ def select(
         times[first],
         times[end - 1],
     )
+
+
+def times_in(folder: Path, encoder: str) -> tuple["array[int]", Frame | None]:
+    """Give the sensor time of each frame, and the pages of the first."""
+    times, pages = array("q"), None
+    for _, frame in frames_in(folder, encoder):
+        pages = pages or frame
+        times.append(frame[0].t_sensor_ns)
+    return times, pages
 
 
 def check_videos(folder: Path, encoder: str) -> None:
