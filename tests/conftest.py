@@ -1,6 +1,7 @@
 """What all tests share: how hypothesis searches, and what their processes inherit."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -16,3 +17,6 @@ settings.load_profile("imagemp")
 # OpenBLAS starts a thread for each further core, which spins for 60 ms of CPU time in
 # every process that imports numpy; the tests start hundreds, and none multiplies.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A script that runs us with `&` has us ignore Ctrl-C, and what we start would as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
