@@ -142,6 +142,21 @@ class Facts:
         return result
 
 
+def outcome(facts: Facts) -> dict[str, Any]:
+    """Give what became of a session, in a few words, for whoever reads the log."""
+    counts = facts.counts
+    encoders = counts.encoders.items()
+    skipped = {name: e.skipped for name, e in encoders if e.skipped}
+    return {
+        "dir": facts.dir,
+        "captured": counts.captured,
+        "recorded": {name: encoder.recorded for name, encoder in encoders},
+        "dropped": counts.dropped,
+        "missed": counts.missed,
+        **{f"skipped.{name}": causes for name, causes in skipped.items()},
+    }
+
+
 def close_law(facts: Facts, rings: Mapping[str, Totals]) -> Counts:
     """Close the law: where every frame of the session is.
 

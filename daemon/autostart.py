@@ -3,7 +3,6 @@
 A camera may be plugged in, or a disk mounted, an hour after the machine started.
 """
 
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -11,8 +10,6 @@ from collections.abc import Callable
 from .accounts import Facts
 from .restarts import Restarts
 from .timers import Timers
-
-log = logging.getLogger(__name__)
 
 
 class Autostart:
@@ -40,8 +37,6 @@ class Autostart:
             return None
         delay = self._failures.failed(time.monotonic(), 0.0, random.random())  # noqa: S311
         self._timers.set("again", delay, self._begin)
-        why = facts.problem[1] if facts.problem is not None else facts.reason
-        log.warning("%s; autostart again in %.1f s", why, delay)
         return delay
 
     def cancel(self) -> None:

@@ -16,6 +16,7 @@ from imagemp.errors import LinkClosedError
 from imagemp.link import Link, pair
 from imagemp.ring.handover import Order
 
+from .logs import fields
 from .workers.orders import (
     Leave,
     Told,
@@ -32,6 +33,7 @@ class Child:
         kind: As `python -m imagemp.daemon.workers KIND` takes it.
         on_told: Called with each message and its descriptors, which it owns.
         on_exit: Called once, with the exit code, when everything it sent was read.
+        names: Its pipeline's and its own, for `ps` and the log.
     """
 
     def __init__(
@@ -39,11 +41,12 @@ class Child:
         kind: str,
         on_told: Callable[["Child", Told, list[int]], None],
         on_exit: Callable[["Child", int], None],
+        names: Sequence[str] = (),
     ) -> None:
         ours, theirs = pair()
         command = [sys.executable, "-m", f"{__package__}.workers", kind]
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [*command, str(theirs.fileno()), str(os.getpid())],
+            [*command, str(theirs.fileno()), str(os.getpid()), *names],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
@@ -111,7 +114,8 @@ class Child:
         except LinkClosedError:
             self._loop.remove_reader(self._link)
         except DecodeError as error:
-            log.error("%s %d: unreadable message: %s", self.kind, self.pid, error)
+            whose = fields(worker=self.kind, pid=self.pid)
+            log.error("unreadable message: %s", error, extra=whose)
             self.kill()
 
     def _exited(self) -> None:

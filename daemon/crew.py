@@ -72,7 +72,9 @@ class Crew:
         self._tokens = count(int.from_bytes(os.urandom(2), "big"))
         watch = Watch(self._ready, self._told, self._died)
         self.posts = {
-            w.name: Post(w.name, w.kind, watch, never_gives_up=w.name == CAPTURE)
+            w.name: Post(
+                w.name, w.kind, watch, plan.name, never_gives_up=w.name == CAPTURE
+            )
             for w in plan.workers
         }
 

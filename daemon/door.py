@@ -30,6 +30,7 @@ from imagemp.ring.handover import (
     Refused,
 )
 
+from .logs import fields
 from .pipeline import ReaderPlan
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class Door:
         except (BlockingIOError, ConnectionAbortedError):
             return  # it has gone again
         except OSError as error:  # it would be readable all the time
-            log.error("frames.sock: %s", error.strerror)
+            log.error("not accepted: %s", error.strerror, extra=fields(socket="frames"))
             self._loop.remove_reader(self._listening)
             self._pause = self._loop.call_later(PAUSE_S, self._listen)
             return

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from .accounts import Stage, close_law
+from .accounts import Facts, Stage, close_law
+from .logs import fields
 from .pipeline import CAPTURE, SOURCE
 from .post import Post
 from .run import Run
@@ -80,7 +81,6 @@ class Ending:
     def give_up_on(self, post: Post) -> None:
         """Too many failures: a callback is left out, an encoder ends the run."""
         run, facts = self._run, self._run.facts
-        log.error("%s: %s failed too often", facts.plan.name, post.name)
         run.event("gave_up", {"worker": post.name})
         is_encoder = post.kind == "encoder"
         ends = is_encoder or facts.stage is Stage.STARTING
@@ -129,7 +129,6 @@ class Ending:
 
     def _kill_source(self) -> None:
         run = self._run
-        log.warning("%s: the source does not stop: killed", run.facts.plan.name)
         run.event("stop_hangs", {})
         run.posts[CAPTURE].kill()
         self._watch_draining()
@@ -151,7 +150,6 @@ class Ending:
     def _give_up_draining(self) -> None:
         run, facts = self._run, self._run.facts
         for worker in sorted(facts.undrained):
-            log.error("%s: %s does not drain: given up", facts.plan.name, worker)
             run.event("drain_stalled", {"worker": worker})
             facts.given_up[worker] = "undrained"
             facts.fail("E_DISK", f"{facts.plan.name}: {worker} does not drain")
@@ -174,13 +172,14 @@ class Ending:
             told = {"late": source.late, "not_wanted": source.not_wanted}
             run.event("timetable", told)
         for broken in facts.counts.broken():
-            log.error("%s: accounts do not close: %s", facts.id, broken)
+            log.error("accounts do not close: %s", broken, extra=_whose(facts))
         self._writers = self._encoders()
         self._write_next()
 
     def _finalise_hangs(self) -> None:
         facts = self._run.facts
-        log.error("%s: the manifest is not written after %d s", facts.id, FINALISE_S)
+        problem = "the manifest is not written after %d s"
+        log.error(problem, FINALISE_S, extra=_whose(facts))
         facts.fail("E_DISK", f"{facts.plan.name}: the disk does not answer")
         self.conclude()
 
@@ -242,3 +241,7 @@ class Ending:
         facts, posts = self._run.facts, self._run.posts.values()
         able = facts.opened - facts.given_up.keys()
         return [p for p in posts if p.kind == "encoder" and p.name in able][::-1]
+
+
+def _whose(facts: Facts) -> dict[str, Any]:
+    return fields(pipeline=facts.plan.name, session=facts.id)

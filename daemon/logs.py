@@ -1,24 +1,40 @@
-"""Where log lines go: to the journal with their priority, or to a terminal."""
+"""Where log lines go: to the journal with their priority, or to a terminal.
 
+A line says what happened, then whom it concerns, as `key=value`: first what all lines
+of a worker bear, its pipeline and its name.
+"""
+
+import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 PLAIN = "%(levelname)s %(message)s"
+FIELDS = "fields"  # of a record
 QUIET_S = 10.0  # between two tracebacks that are the same
 REMEMBERED = 32  # different ones
 
 
-def log_to_stderr() -> None:
-    """Log as the journal wants it if stderr leads there, else as a reader does."""
+def log_to_stderr(**always: str) -> None:
+    """Log as the journal wants it if stderr leads there, else as a reader does.
+
+    Args:
+        always: Fields of every line; those that are empty are left out.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        JournalFormatter() if leads_to_journal(2) else logging.Formatter(PLAIN)
-    )
+    formatter = JournalFormatter() if leads_to_journal(2) else Lines(PLAIN)
+    formatter.always = {name: value for name, value in always.items() if value}
+    handler.setFormatter(formatter)
     handler.addFilter(Repeats())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def fields(**named: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Give what a logging call takes as `extra`, to end its line with these fields."""
+    return {FIELDS: named}
 
 
 def leads_to_journal(fd: int) -> bool:
@@ -27,7 +43,22 @@ def leads_to_journal(fd: int) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-class JournalFormatter(logging.Formatter):
+class Lines(logging.Formatter):
+    """Ends a record's first line with its fields: `died pipeline=cam0 code=-9`.
+
+    Attributes:
+        always: Fields of every line.
+    """
+
+    always: Mapping[str, str] = {}
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        own: Mapping[str, Any] = getattr(record, FIELDS, {})
+        pairs = (f"{k}={_value(v)}" for k, v in {**self.always, **own}.items())
+        return " ".join((super().formatMessage(record), *pairs))
+
+
+class JournalFormatter(Lines):
     """Begins each line with the priority that systemd reads off it."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -85,3 +116,11 @@ def priority(level: int) -> int:
     """Give syslog's number: 3 error, 4 warning, 6 info, 7 debug."""
     steps = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
     return next((number for least, number in steps if level >= least), 7)
+
+
+def _value(value: object) -> str:
+    """Give a value as it stands, or quoted where that would be read as several."""
+    if not isinstance(value, str):
+        return json.dumps(value, default=str, separators=(",", ":"))
+    is_plain = value and value.isprintable() and not set(value) & set(' "=')
+    return value if is_plain else json.dumps(value)

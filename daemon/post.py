@@ -10,12 +10,14 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from imagemp.link import close_all
 from imagemp.ring.handover import Order
 
 from .child import Child
 from .life import Do, Life, State
+from .logs import fields
 from .restarts import Restarts
 from .workers.orders import Closed, LetGo, Ready, Told
 
@@ -46,9 +48,16 @@ class Post:
     """
 
     def __init__(
-        self, name: str, kind: str, watch: Watch, *, never_gives_up: bool = False
+        self,
+        name: str,
+        kind: str,
+        watch: Watch,
+        pipeline: str = "",
+        *,
+        never_gives_up: bool = False,
     ) -> None:
         self.name, self.kind = name, kind
+        self._pipeline = pipeline
         self.life = Life(never_gives_up)
         self.child: Child | None = None
         self._watch = watch
@@ -140,20 +149,22 @@ class Post:
         self.child, now = None, self._loop.time()
         deeds = self.life.exited(now, now - child.started, random.random())  # noqa: S311
         if self.state in (State.BACKOFF, State.FATAL):
-            log.warning("%s: died, %s; now %s", self.name, describe(code), self.state)
+            told = ("died, %s; now %s", describe(code), self.state)
+            log.warning(*told, extra=self._fields(child.pid))
         self._do(deeds, code)
 
     def _due(self) -> None:
         deeds = self.life.due(self._loop.time())
         if self.state is State.STUCK:
-            log.error("%s: pid %s cannot be killed; reboot needed", self.name, self.pid)
+            stuck = "cannot be killed; reboot needed"
+            log.error(stuck, extra=self._fields(self.pid))
         self._do(deeds, -signal.SIGKILL)  # stuck is as good as dead
 
     def _do(self, deeds: list[Do], code: int = 0) -> None:
         self._set_alarm()
         for deed in deeds:
             if deed is Do.SPAWN:
-                self.child = Child(self.kind, self._told, self._exited)
+                self.child = Child(self.kind, self._told, self._exited, self._names)
             elif deed is Do.TELL_OF_DEATH:
                 self._watch.on_died(self, code)
             elif deed is Do.TELL_IT_LEFT:
@@ -168,8 +179,17 @@ class Post:
             child.kill(signal.SIGABRT if deed is Do.ABORT else signal.SIGKILL)
 
     def _close_hangs(self) -> None:
-        log.error("%s: pid %s does not close its source: aborted", self.name, self.pid)
+        hangs = "does not close its source: aborted"
+        log.error(hangs, extra=self._fields(self.pid))
         self.abort()
+
+    @property
+    def _names(self) -> list[str]:
+        return [self._pipeline, self.name] if self._pipeline else []
+
+    def _fields(self, pid: int | None) -> dict[str, Any]:
+        named = {"pipeline": self._pipeline} if self._pipeline else {}
+        return fields(**named, worker=self.name, pid=pid)
 
     def _closed(self) -> None:
         if self._closing is not None:

@@ -12,6 +12,7 @@ from imagemp.link import close_all
 from imagemp.topics import event_topic
 
 from .child import Child
+from .logs import fields
 from .post import describe
 from .run import Publish
 from .workers.orders import Event, Ready, Recover, Search, Told, Unended
@@ -52,7 +53,7 @@ class Recovery:
     def _go_on(self) -> None:
         if self._child is None and self._waiting:
             self._pipeline = self._waiting[0][1]
-            self._child = Child("recovery", self._told, self._exited)
+            self._child = Child("recovery", self._told, self._exited, [self._pipeline])
 
     def _told(self, child: Child, told: Told, fds: list[int]) -> None:
         close_all(fds)
@@ -65,20 +66,14 @@ class Recovery:
             self._report(told)
 
     def _report(self, event: Event) -> None:
-        pipeline, details = self._pipeline, event.details
-        if event.name == "recovered":
-            kept = {name: one["frames"] for name, one in details["encoders"].items()}
-            log.info("%s: %s: recovered, frames %s", pipeline, details["session"], kept)
-        else:
-            told = (pipeline, details["session"], details["message"])
-            log.warning("%s: %s: not recovered: %s", *told)
-        body = {"name": event.name, "pipeline": pipeline, "details": details}
-        self._publish(event_topic(pipeline), body)
+        body = {"name": event.name, "pipeline": self._pipeline}
+        self._publish(event_topic(self._pipeline), {**body, "details": event.details})
 
     def _exited(self, _child: Child, code: int) -> None:
         self._child = None
         if code:
-            log.warning("%s: recovery: died, %s", self._pipeline, describe(code))
+            died = "recovery died, %s"
+            log.warning(died, describe(code), extra=fields(pipeline=self._pipeline))
         if self._waiting and self._waiting[0][1] == self._pipeline:
             self._waiting.popleft()  # it died before it was told what to do
         self._go_on()

@@ -17,6 +17,7 @@ from imagemp.errors import ControlError, ImagempError, RingError
 from . import replies
 from .cameras import look
 from .crew import Crew, StartOrder
+from .logs import fields
 from .pipeline import plan_pipeline
 from .post import Post
 from .replies import Result
@@ -82,7 +83,7 @@ class Requests:
             answer = Answer(asked.token, error=replies.problem(error))
         except Exception:  # a client must not take the daemon down
             log_id = os.urandom(4).hex()
-            log.exception("%s failed (log id %s)", asked.method, log_id)
+            log.exception("failed", extra=fields(method=asked.method, id=log_id))
             answer = Answer(
                 asked.token,
                 error={"code": "E_INTERNAL", "message": f"see the log for {log_id}"},

@@ -13,7 +13,7 @@ from imagemp.errors import ControlError
 from imagemp.ring.handover import Order
 from imagemp.topics import STATE, event_topic
 
-from .accounts import Facts, Stage, close_law
+from .accounts import Facts, Stage, close_law, outcome
 from .door import Guest
 from .epochs import Totals
 from .pipeline import SOURCE
@@ -75,15 +75,16 @@ class Run:
         if not self.facts.has_ended:
             self.facts.add_event(name, details, time.time_ns())
         pipeline = self.facts.plan.name
-        body = {"name": name, "pipeline": pipeline, "details": details}
-        self._publish(event_topic(pipeline), body)
+        body = {"name": name, "pipeline": pipeline, "session": self.facts.id}
+        self._publish(event_topic(pipeline), {**body, "details": details})
 
     def set_stage(self, stage: Stage) -> None:
         """Move on, and say so."""
         if self.facts.stage is stage:
             return
         self.facts.stage = stage
-        self.event("stage", {"stage": str(stage), "reason": self.facts.reason})
+        details = {"stage": str(stage), "reason": self.facts.reason}
+        self.event("stage", details | (outcome(self.facts) if stage.is_over else {}))
         self._publish(STATE, {})
 
     def clock_was_set(self) -> None:

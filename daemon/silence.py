@@ -4,7 +4,6 @@ A camera may hang for hours while its process looks well. So the count of frames
 looked at once in a while: it must have grown.
 """
 
-import logging
 from collections.abc import Callable
 
 from .accounts import Stage
@@ -12,7 +11,6 @@ from .epochs import Epoch
 from .pipeline import CAPTURE
 from .run import Run
 
-log = logging.getLogger(__name__)
 LIMIT_S = 2.0
 PERIODS = 10  # of a slow camera, more than LIMIT_S
 OPEN_S = 30.0  # a stream that does not answer takes 20
@@ -60,7 +58,6 @@ class Silence:
 
     def _open_hangs(self) -> None:
         run, problem = self._run, f"the source does not open within {OPEN_S:g} s"
-        log.error("%s: %s", run.facts.plan.name, problem)
         run.event("open_hangs", {"seconds": OPEN_S})
         run.posts[CAPTURE].abort()
         if run.facts.stage is Stage.STARTING:
@@ -82,7 +79,6 @@ class Silence:
         came = totals.captured + totals.not_wanted
         limit = limit_s(epoch.made.fps, came)
         if (epoch.number, came) == self._seen:
-            log.error("%s: no frame for %.1f s", run.facts.plan.name, limit)
             run.event("source_silent", {"seconds": limit})
             run.posts[CAPTURE].abort()
             return

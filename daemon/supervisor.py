@@ -20,10 +20,12 @@ from imagemp.config import Config, load
 from imagemp.errors import ConfigError, ControlError, RingError
 from imagemp.link import close_all, pair
 from imagemp.ring.handover import Again
-from imagemp.topics import HEARTBEAT, STATE, metrics_topic
+from imagemp.topics import EVENT, HEARTBEAT, STATE, metrics_topic
 
+from . import diary
 from .crew import Crew
 from .door import Door, Guest
+from .logs import fields
 from .pipeline import plan_pipeline
 from .post import Post, Watch
 from .pulse import Pulse, status_line
@@ -139,6 +141,8 @@ class Supervisor:
 
     def publish(self, topic: str, body: dict[str, Any]) -> None:
         """Publish telemetry; a state is made here, of everything."""
+        if topic.startswith(EVENT):
+            diary.tell(body)
         if topic == STATE:
             body = self.status()
             self._tell_systemd()
@@ -146,7 +150,7 @@ class Supervisor:
         try:
             self.gateway.send(Publish(topic, body))
         except RingError as error:  # larger than a packet
-            log.error("%s: not published: %s", topic, error)
+            log.error("not published: %s", error, extra=fields(topic=topic))
 
     def time_reports(self) -> None:
         """Report at the configured rate while any session is on."""
@@ -266,7 +270,7 @@ class Supervisor:
         self.pulse.notifier.reloading()
         try:
             result = await self.reload()
-            log.info("reloaded, changed: %s", result["changed"])
+            log.info("reloaded", extra=fields(changed=result["changed"]))
         except ConfigError as error:
             log.error("not reloaded: %s", error)
         self.pulse.notifier.ready()

@@ -6,6 +6,7 @@ A message is one frame, `b"TOPIC JSON"`; docs/protocol.md says what each holds.
 import msgspec
 
 STATE = "state"
+EVENT = "event."  # and the pipeline
 HEARTBEAT = "hb"
 
 
@@ -36,7 +37,7 @@ def metrics_topic(pipeline: str) -> str:
 
 def event_topic(pipeline: str) -> str:
     """Give the topic of what happens in a pipeline."""
-    return f"event.{pipeline}"
+    return EVENT + pipeline
 
 
 def callback_topic(pipeline: str, callback: str) -> str:

@@ -1,7 +1,8 @@
-"""`python -m imagemp.daemon.workers KIND FD [PARENT]`: how every worker begins.
+"""`python -m imagemp.daemon.workers KIND FD [PARENT [PIPELINE [NAME]]]`.
 
-KIND names the worker, FD is its end of the link, PARENT the supervisor's pid. A
-worker obeys its link alone: the signals of a terminal or of systemd are for the
+How every worker begins: FD is its end of the link, PARENT the supervisor's pid;
+PIPELINE and NAME, by default KIND, are for `ps` and each line that it logs. A worker
+obeys its link alone: the signals of a terminal or of systemd are for the
 supervisor.
 """
 
@@ -37,15 +38,16 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 def main(arguments: list[str]) -> int:
     """Be the worker that the arguments name; give the exit code."""
-    kind, fd, *parent = arguments
+    kind, fd, *more = arguments
+    parent, pipeline, name = [*more, "", "", ""][:3]
     die_with_parent(True)  # what outlives it has nothing to save yet
-    if parent and os.getppid() != int(parent[0]):
+    if parent and os.getppid() != int(parent):
         return 1  # it was gone before we asked to die with it
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()  # SIGABRT among others
     faulthandler.register(signal.SIGALRM, chain=True)
-    log_to_stderr()
+    log_to_stderr(pipeline=pipeline, worker=name or kind)
     return work(kind, int(fd))
 
 
@@ -58,7 +60,7 @@ def work(kind: str, fd: int) -> int:
         worker_class(link).run()
         link.close()
     except Exception:
-        log.exception("%s: died", kind)
+        log.exception("died")
         return 1
     return 0
 

@@ -274,7 +274,6 @@ class Encoder(Consumer):
     def _fail(self, error: DiskError) -> str:
         """The disk takes no more: the session ends, each frame is counted."""
         cause = cause_of(error)
-        log.error("recording stopped: %s", error)
         self.tell(Event(cause, {"message": str(error)}))
         self.tell(Failed(self.session, error.code, str(error), error.hint))
         return cause

@@ -22,6 +22,7 @@ from imagemp.errors import RingError
 from imagemp.link import MAX_PACKET
 from imagemp.messages import METHODS, Problem, Reply, Request
 
+from ..logs import fields
 from .answers import OWN_ANSWERS
 from .base import Worker
 from .board import Board
@@ -83,7 +84,7 @@ class Gateway(Worker):
             sock.set(zmq.USE_FD, fd)  # zmq closes it, and leaves the path alone
             sock.bind(f"ipc://{path}")
         self.tell(Serving())
-        log.info("gateway: serves %s", order.control)
+        log.info("serves %s", order.control)
 
     def on_answer(self, answer: Answer, _fds: list[int]) -> None:
         request = self.waiting.find(answer.token)
@@ -154,7 +155,7 @@ class Gateway(Worker):
             result = OWN_ANSWERS[request.method](params, self.config)
         except Exception:  # a client must not crash it for the others
             log_id = os.urandom(4).hex()
-            log.exception("gateway: %s failed (log id %s)", request.method, log_id)
+            log.exception("failed", extra=fields(method=request.method, id=log_id))
             return Problem(codes.E_INTERNAL, f"see the log for {log_id}")
         self._send(client, self._ok(request.id, result))
         return None
@@ -251,7 +252,7 @@ class Gateway(Worker):
             self._publish(topic, {"body": json.loads(packet)})
         except (ValueError, RecursionError) as error:
             if topic not in self.faulty:
-                log.warning("%s: messages dropped: %s", topic, error)
+                log.warning("message dropped: %s", error, extra=fields(topic=topic))
             self.faulty.add(topic)
 
     # sockets

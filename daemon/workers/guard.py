@@ -6,7 +6,6 @@ what it found to the thread that owns the link.
 """
 
 import errno
-import logging
 import os
 import time
 from collections import deque
@@ -25,7 +24,6 @@ from imagemp.recording.writer import Recording
 
 from .orders import Event, Failed, Told
 
-log = logging.getLogger(__name__)
 LOOKAHEAD_S = 1.0  # of writing: until the next look, and until the source has stopped
 
 
@@ -125,7 +123,6 @@ class DiskGuard:
         while self._found:
             found = self._found.popleft()
             if isinstance(found, NoRoomError):
-                log.warning("recording ends: %s", found)
                 self._tell(Event(found.reason, found.details))
                 told = (self._session, found.code, str(found), found.hint)
                 self._tell(Failed(*told, reason=found.reason))
@@ -222,7 +219,6 @@ class DiskGuard:
 
     def _tell_removed(self, found: Removed | DiskError) -> None:
         if isinstance(found, Removed):
-            log.info("%s deleted: %d bytes", found.session, found.nbytes)
             details = {"session": found.session, "bytes": found.nbytes}
             self._tell(Event("deleted", details))
 

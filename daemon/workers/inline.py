@@ -15,6 +15,7 @@ import msgspec
 from imagemp.frames import Frame, spec_of
 from imagemp.spec import Field, FrameSpec
 
+from ..logs import fields
 from .orders import Event, Told
 from .user_code import CallbackPlan, UserCode, triggered, voice_of
 
@@ -184,7 +185,7 @@ class InlineCallbacks:
         try:
             return call(code), True
         except Exception as error:
-            log.exception("callback %s: error %d", name, code.errors + 1)
+            log.exception("raised", extra=fields(callback=name, error=code.errors + 1))
             self._count_error(code, error)
             return None, False
 

@@ -20,6 +20,7 @@ from imagemp.link import Link
 from imagemp.recording.folder import SessionFolder, session_path
 from imagemp.recording.reading import unended
 
+from ..logs import fields
 from .base import Worker
 from .orders import Event, Recover, Search, ToWorker, Unended
 
@@ -90,7 +91,7 @@ class Recovery(Worker):
             repair = repair_session(path, thorough=False)
         except Exception as error:
             if not isinstance(error, ImagempError):
-                log.exception("%s: not recovered", path)
+                log.exception("not recovered", extra=fields(session=path.name))
             told = {"session": path.name, "message": str(error)}
             self.tell(Event("not_recovered", told))
         else:

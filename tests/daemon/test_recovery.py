@@ -1,6 +1,7 @@
 """What a daemon before left incomplete is repaired by the next, in nobody's way."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from .test_faults import METRICS, captured, wait_gone
 from .test_recording import begin, listening, record, wait_for, what_is_left
 
 EVENTS = "event.cam0"
+IDLE_S = 60.0  # recovery runs when no other program wants to
 CONFIG = """
 [telemetry]
 rate_hz = 10
@@ -66,7 +68,7 @@ def recovered(session: str) -> Callable[[dict[str, Any]], bool]:
 def heard(daemon: Daemon, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Wait for an event; the last one is told to whoever comes late."""
     with Telemetry([EVENTS], daemon.runtime) as telemetry:
-        return wait_for(telemetry, EVENTS, is_it)
+        return wait_for(telemetry, EVENTS, is_it, IDLE_S)
 
 
 def held(daemon_folder: Path) -> Path:
@@ -97,7 +99,7 @@ def test_what_was_killed_with_its_supervisor_is_recovered(start: Starter) -> Non
     assert main.recorded >= seen["counts"]["encoders"]["main"]["recorded"]
     assert event["details"]["encoders"]["main"]["frames"] == main.recorded
     assert verify(left.path).problems == []
-    assert f"{session}: recovered" in daemon.log.read_text()
+    assert f"recovered pipeline=cam0 session={session} " in daemon.log.read_text()
 
 
 def test_what_two_encoders_wrote_to_its_end_is_recovered(start: Starter) -> None:
@@ -181,7 +183,8 @@ def test_a_recovery_that_is_killed_is_told_of_and_hurts_nobody(
 
     assert wait_gone([gone], 5.0)
     assert record(daemon, frames=20)["state"] == "complete"
-    assert "cam0: recovery: died, killed by SIGKILL" in daemon.log.read_text()
+    said = "recovery died, killed by SIGKILL pipeline=cam0\n"
+    assert said in daemon.log.read_text()
 
 
 def test_a_folder_that_cannot_be_repaired_hurts_nobody(
@@ -194,5 +197,6 @@ def test_a_folder_that_cannot_be_repaired_hurts_nobody(
     event = heard(daemon, lambda m: m["name"] == "not_recovered")
 
     assert event["details"]["session"] == SESSION
-    assert f"{SESSION}: not recovered: " in daemon.log.read_text()
+    (line,) = re.findall(r"not_recovered: .*", daemon.log.read_text())
+    assert line.endswith(f" pipeline=cam0 session={SESSION}")
     assert record(daemon, frames=20)["state"] == "complete"

@@ -147,7 +147,7 @@ def test_a_reload_leaves_a_session_alone_whose_camera_has_changed(
     assert service.imagectl("stop").returncode == 0
     assert set(sizes(service.session())) == {(160, 120)}
     machine.run("systemctl", "reload", UNIT)
-    machine.wait_for(lambda: "reloaded, changed: ['cam0']" in service.journal(), 10.0)
+    machine.wait_for(lambda: 'reloaded changed=["cam0"]' in service.journal(), 10.0)
 
 
 def sizes(folder: Path) -> list[tuple[int, int]]:

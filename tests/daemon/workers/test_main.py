@@ -89,5 +89,5 @@ def test_a_worker_that_cannot_go_on_logs_why_and_exits_with_1(
 
     assert supervisor.gateway.wait(WAIT_S) == 1
     told = capfd.readouterr().err
-    assert "gateway: died" in told
+    assert "died worker=gateway\n" in told
     assert "Traceback" in told
