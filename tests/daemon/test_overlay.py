@@ -14,9 +14,10 @@ from imagemp.receiver import Receiver
 from tests.running import Daemon, running
 
 from .test_disk_limits import imagectl
-from .test_recording import begin, newest, record
+from .test_recording import begin, has_ended, listening, newest, record, wait_for
 
 SHAPE = (120, 480)
+EVENTS = "event.cam0"
 CONFIG = """
 [pipelines.cam0]
 source = { kind = "synthetic", width = 480, height = 120, fps = 200 }
@@ -82,9 +83,13 @@ def test_the_recording_has_the_text_and_every_other_pixel(daemon: Daemon) -> Non
 
 
 def test_a_program_outside_has_the_same_text(daemon: Daemon) -> None:
-    with Receiver("cam0", "every", runtime_dir=daemon.runtime) as receiver:
-        begin(daemon, frames=12)
+    with (
+        listening(daemon, EVENTS) as telemetry,
+        Receiver("cam0", "every", runtime_dir=daemon.runtime) as receiver,
+    ):
+        session = begin(daemon, frames=12)
         seen = {frame.info.seq: frame.copy().image for frame in receiver}
+        wait_for(telemetry, EVENTS, has_ended(session))
 
     frames = pages(newest(daemon))
     assert seen

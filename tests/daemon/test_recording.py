@@ -5,7 +5,7 @@ One daemon serves all tests of the options that a session may set for itself.
 
 import csv
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -249,6 +249,12 @@ def wait_for(
             if is_it(last):
                 return last
     raise AssertionError(f"{topic}: not within {timeout_s} s; the last was {last}")
+
+
+def has_ended(session: str) -> Callable[[dict[str, Any]], bool]:
+    """Make a predicate of an event: all files of this session are closed."""
+    ends = ("complete", "incomplete")
+    return lambda m: m.get("session") == session and m["details"].get("stage") in ends
 
 
 def heard(telemetry: Telemetry, topic: str, until_seq: int) -> list[dict[str, Any]]:
