@@ -25,7 +25,7 @@ from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import read_manifest, write_manifest
 from tests.recording.sessions import SESSION, leave, note
 
-WAIT_S = 20.0
+WAIT_S = 90.0  # it runs when no other program wants to
 COMMAND = (sys.executable, "-m", "imagemp.daemon.workers", "recovery")
 IONICE = shutil.which("ionice")
 T = TypeVar("T", bound=Told)
