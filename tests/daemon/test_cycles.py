@@ -1,6 +1,7 @@
 """What comes and goes leaves nothing behind: descriptors, maps, threads, memory."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +16,7 @@ from tests.outside import open_files, outside, said, take_all
 from tests.running import Daemon, running
 
 WARM_UP = 3
-REST_S = 0.3  # workers close a session after its end is told
+REST_S, LOOKS = 0.2, 4  # workers and gateway close what is over a while after
 CYCLES = [5, pytest.param(100, marks=pytest.mark.system)]
 WORKERS = ("capture", "main", "half")
 USER_CODE = """
@@ -53,11 +54,11 @@ class Held:
 
 def held(daemon: Daemon) -> dict[str, Held]:
     """Say what each process of a daemon holds, once that does not change any more."""
-    while True:
-        found = {name: held_by(pid) for name, pid in pids(daemon).items()}
+    looks: deque[dict[str, Held]] = deque(maxlen=LOOKS)
+    while len(looks) < LOOKS or any(look != looks[0] for look in looks):
         time.sleep(REST_S)
-        if found == {name: held_by(pid) for name, pid in pids(daemon).items()}:
-            return found
+        looks.append({name: held_by(pid) for name, pid in pids(daemon).items()})
+    return looks[0]
 
 
 def held_by(pid: int) -> Held:
