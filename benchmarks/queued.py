@@ -21,6 +21,7 @@ from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.daemon.sources.synthetic import Pattern
 from imagemp.frames import AnyArray
 
+BUFFERS = 4  # as drivers of cameras have them, 4 to 8
 DRAIN_S = 120.0
 
 
@@ -87,7 +88,7 @@ def produce(
     never = os.eventfd(0)
     while seq < frames:
         pace.wait(never)
-        seq += pace.take_newest()[1]
+        seq += pace.take_kept(BUFFERS)[1]
         pattern.draw(seq, array)
         queue.put(array)
         seq += 1

@@ -55,7 +55,11 @@ class Pace:
         return self.clock.wait(self.deadline_ns, wake)
 
     def take_newest(self) -> tuple[int, int]:
-        """Take the newest deadline that has passed, as a camera does.
+        """Take the newest deadline that has passed; what was before it is lost."""
+        return self.take_kept(1)
+
+    def take_kept(self, buffers: int) -> tuple[int, int]:
+        """Take the oldest deadline that a camera of so many buffers still has.
 
         Returns:
             Its time, and how many before it went by and are lost.
@@ -63,7 +67,8 @@ class Pace:
         if not self.period_ns[0]:
             return self.clock.now(), 0
         newest = max(self.k, self.last_before(self.clock.now()))
-        missed, self.k = newest - self.k, newest
+        oldest = max(self.k, newest - buffers + 1)
+        missed, self.k = oldest - self.k, oldest
         taken_ns = self.deadline_ns
         self.k += 1
         return taken_ns, missed

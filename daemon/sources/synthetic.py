@@ -1,7 +1,7 @@
 """Frames that are computed: a moving pattern that carries its seq.
 
-Behaves like a camera: who comes late by whole periods has lost those frames,
-and `Grab.missed` says how many.
+Behaves like a camera: who comes late by more periods than it has buffers has lost
+frames, and `Grab.missed` says how many.
 """
 
 from collections.abc import Mapping
@@ -33,6 +33,7 @@ class SyntheticSettings(Struct, frozen=True):
         fps: 0 for as fast as they are taken.
         scale: Obeyed before drawing, so that the seq stays readable.
         depth: Adds a plane `depth`, u2, one value a pixel.
+        buffers: How many frames it keeps for who comes late.
     """
 
     width: Count = 640
@@ -43,6 +44,7 @@ class SyntheticSettings(Struct, frozen=True):
     fps: Rate = 30.0
     scale: Scale = 1.0
     depth: bool = False
+    buffers: Count = 1
 
 
 class SyntheticSource(Source):
@@ -55,12 +57,12 @@ class SyntheticSource(Source):
         self.clock = clock
         self.pace = Pace(0, clock)
         self.patterns: dict[str, Pattern] = {}
-        self.grabbed = 0
+        self.grabbed, self.buffers = 0, 1
 
     def open(self) -> FrameSpec:
         asked = read_settings(SyntheticSettings, self.settings)
         planes = planes_of(asked)
-        self.fps = asked.fps
+        self.fps, self.buffers = asked.fps, asked.buffers
         self.pace = Pace(asked.fps, self.clock)
         self.patterns = {p.name: Pattern(p.shape, numpy_dtype(p.dtype)) for p in planes}
         self.grabbed = 0
@@ -69,7 +71,7 @@ class SyntheticSource(Source):
     def grab(self, wake: int) -> Grab | None:
         if not self.pace.wait(wake):
             return None
-        t_sensor_ns, missed = self.pace.take_newest()
+        t_sensor_ns, missed = self.pace.take_kept(self.buffers)
         self.grabbed += 1
         return Grab(t_sensor_ns, missed)
 

@@ -39,6 +39,7 @@ class SyntheticSource(SourceConfig, frozen=True, kw_only=True, tag="synthetic"):
     dtype: DType = "u1"
     fps: Fps = 30.0
     depth: bool = False
+    buffers: Annotated[int, Meta(ge=1, le=64)] = 1
 
     @property
     def frame_shape(self) -> tuple[int, ...]:

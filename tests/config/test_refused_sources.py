@@ -30,8 +30,8 @@ KINDS = (
         ),
         (
             'kind = "synthetic"\npath = "/a"',
-            "path: unknown key; did you mean depth? kind synthetic has channels, "
-            "depth, dtype, fps, height, scale, shape, width",
+            "path: unknown key; did you mean depth? kind synthetic has buffers, "
+            "channels, depth, dtype, fps, height, scale, shape, width",
         ),
         (
             'kind = "opencv"\nzoom = 3',

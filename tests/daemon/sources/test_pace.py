@@ -61,6 +61,18 @@ def test_a_camera_that_is_late_loses_whole_periods_only() -> None:
     assert pace.take_newest() == (500_000_000, 0)
 
 
+def test_a_camera_with_buffers_keeps_as_many_frames_for_who_comes_late() -> None:
+    clock = HandClock(at_ns=0)
+    pace = Pace(10, clock)
+    pace.wait(QUIET)
+    pace.take_kept(3)
+
+    clock.at_ns = 550_000_000
+    taken = [pace.take_kept(3) for _ in range(4)]
+
+    assert taken == [(300_000_000, 2), *((k * 100_000_000, 0) for k in (4, 5, 6))]
+
+
 def test_a_player_that_is_late_gives_all_and_keeps_the_distance() -> None:
     clock = HandClock(at_ns=0)
     pace = Pace(10, clock)

@@ -131,6 +131,18 @@ def test_who_comes_late_has_missed_frames_and_gets_no_burst() -> None:
     assert read_seq(frame.image) == 2
 
 
+def test_with_buffers_who_comes_late_gets_what_was_kept() -> None:
+    clock = HandClock(at_ns=0)
+    source = SyntheticSource({"fps": 10, "shape": [16], "buffers": 4}, clock)
+    source.open()
+    grabs(source, 1)
+
+    clock.at_ns = 550_000_000
+    taken = [(grab.t_sensor_ns, grab.missed) for grab in grabs(source, 3)]
+
+    assert taken == [(200_000_000, 1), (300_000_000, 0), (400_000_000, 0)]
+
+
 def test_time_before_the_first_grab_counts_as_nothing_missed() -> None:
     clock = HandClock()
     source = SyntheticSource({"fps": 10}, clock)
