@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import (
+    camera,
     control,
     crashing,
     growth,
@@ -30,6 +31,7 @@ ALL = {
     "latency": latency,
     "crashing": crashing,
     "control": control,
+    "camera": camera,
 }
 
 

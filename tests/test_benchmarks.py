@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import camera
+from benchmarks.table import Options
+
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in C")
@@ -38,6 +41,19 @@ def test_a_benchmark_tells_every_figure_it_promises(name: str, tmp_path: Path) -
     assert all(math.isfinite(value) for value in found.values())
     never = ("unaccounted", "torn", "duplicated")  # `lost` is for a machine at rest
     assert {found.get(name, 0) for name in never} == {0}
+
+
+def test_the_benchmark_of_a_camera_says_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "picamera2.py").write_text("raise ImportError('not on this machine')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    report = camera.measure(Options(quick=True))
+
+    (told,) = report.notes
+    problem = "picamera2 cannot be imported: not on this machine"
+    assert (told, report.keys) == (f"Not measured: {problem}.", [])
 
 
 def figures(name: str, file: Path) -> dict[str, float]:
