@@ -193,7 +193,9 @@ def by_pre_callback(frames: int) -> Tally:
     """Take frames as picamera2's manual has it."""
     picamera2 = import_picamera2()
     picam = picamera2.Picamera2(0)
-    picam.configure(configuration(picam, PiSettings(**ASKED)))  # type: ignore[arg-type]
+    made, fps = configuration(picam, PiSettings(**ASKED))  # type: ignore[arg-type]
+    picam.configure(made)
+    picam.set_controls({"FrameRate": fps})
     tally = Tally(np.zeros((HEIGHT, WIDTH), np.uint8), frames)
     done = Event()
 

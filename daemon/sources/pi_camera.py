@@ -19,7 +19,19 @@ from imagemp.spec import FrameSpec
 
 from .pi_errors import camera_number, explained, import_picamera2
 from .pi_pixels import Buffer, copier
-from .pi_settings import Picam, PiSettings, check_controls, configuration, why_size
+from .pi_settings import (
+    Picam,
+    PiSettings,
+    check_controls,
+    configuration,
+    first_controls,
+    period_of,
+    possible_period,
+    why_rate,
+    why_size,
+)
+
+CLOSE = 0.01  # a rate is what was asked for: sensors count in rows
 
 Request: TypeAlias = Any
 """A `picamera2.request.CompletedRequest`."""
@@ -73,8 +85,7 @@ class PiCamera:
         self._picam = picam
         _, self._copy = copier(asked.format, buffer)
         self._stream = "raw" if asked.format == "raw" else "main"
-        self.period_us = period_of(picam.camera_configuration()["controls"])
-        self.fps = round(1e6 / self.period_us, 3) if self.period_us else 0.0
+        self.period_us = self.fps = 0.0
 
     @classmethod
     def open(cls, asked: PiSettings) -> Self:
@@ -96,7 +107,8 @@ class PiCamera:
 
     @classmethod
     def _configured(cls, picam: Picam, asked: PiSettings) -> Self:
-        picam.configure(configuration(picam, asked))
+        made, fps = configuration(picam, asked)
+        picam.configure(made)
         got = picam.camera_configuration()["raw" if asked.format == "raw" else "main"]
         if got is None:
             raise SourceError(
@@ -108,6 +120,11 @@ class PiCamera:
         camera = cls(picam, asked, spec, buffer)
         if asked.format != "raw" and (width, height) != asked.exact_size:
             camera.notes.append(why_size(asked, (width, height)))
+        controls = first_controls(picam, asked, fps)
+        camera._begin_with(controls)
+        wanted = 1e6 / period_of(controls) if asked.fps else camera.fps
+        if abs(camera.fps - wanted) > CLOSE * wanted:
+            camera.notes.append(why_rate(wanted, camera.fps))
         picam.pre_callback = camera._completed
         picam.start(show_preview=None)
         return camera
@@ -135,7 +152,7 @@ class PiCamera:
         self.check_controls(controls)
         with explained("controls"):
             self._picam.set_controls(dict(controls))
-        self.period_us = period_of(controls) or self.period_us
+        self._expect(period_of(controls) or self.period_us)
 
     def check_controls(self, controls: Mapping[str, Any]) -> None:
         """Raise `SourceError` if they cannot be set."""
@@ -159,15 +176,18 @@ class PiCamera:
     def render_request(self, request: Request) -> None:
         """Show nothing: `process_requests` thinks this is a preview."""
 
+    def _begin_with(self, controls: dict[str, Any]) -> None:
+        """Set what it starts with, beside what picamera2 does by itself."""
+        defaults = self._picam.camera_configuration()["controls"]
+        self._picam.set_controls(controls)
+        self._expect(period_of(controls) or period_of(defaults))
+        self.fps = round(1e6 / self.period_us, 3) if self.period_us else 0.0
+
+    def _expect(self, period_us: float) -> None:
+        self.period_us = possible_period(self._picam, period_us)
+
     def _completed(self, request: Request) -> None:
         self.shots.append(Shot(request, self))
-
-
-def period_of(controls: Mapping[str, Any]) -> float:
-    """Give the time from frame to frame that controls ask for, in us; 0.0: none."""
-    if limits := controls.get("FrameDurationLimits"):
-        return float(limits[0])
-    return 1e6 / fps if (fps := controls.get("FrameRate")) else 0.0
 
 
 def forget_closed() -> None:

@@ -18,6 +18,7 @@ ALIGN = 2  # colours come for two by two pixels
 Part = Annotated[float, Meta(ge=0, le=1)]
 
 
+RATES = (0.001, 1e6)  # that FrameRate may be set to; the camera has limits of its own
 BITS = {"rgb": 24, "raw": 16}  # a pixel, in the camera's buffers
 YUV420_BITS = 12
 
@@ -26,7 +27,7 @@ class PiSettings(Struct, frozen=True):
     """Which camera, and what is asked of it; None leaves it as it is.
 
     Attributes:
-        camera: A number, or libcamera's id, or a part of it.
+        camera: A number, or libcamera's id or model.
         mode: Width, height and perhaps bits of a mode of the sensor, exactly.
         format: `raw` is what the sensor saw, in a frame of the mode's size.
         fps: 0 as None: the highest.
@@ -66,35 +67,32 @@ class PiSettings(Struct, frozen=True):
         return round(self.width * self.scale), round(self.height * self.scale)
 
 
-def configuration(picam: Picam, asked: PiSettings) -> dict[str, Any]:
-    """Give what picamera2's `configure` wants.
+def configuration(picam: Picam, asked: PiSettings) -> tuple[dict[str, Any], float]:
+    """Give what picamera2's `configure` wants, and the frames a second to ask for.
+
+    0.0: as the camera has it.
 
     Raises:
-        SourceError: The sensor has no such mode, the camera no such control.
+        SourceError: The sensor has no such mode.
     """
     import libcamera
 
-    check_controls(picam, asked.controls)
     mode = chosen_mode(picam, asked)
     more: dict[str, Any] = {}
     if asked.mode is not None:
         more["sensor"] = {"output_size": mode["size"], "bit_depth": mode["bit_depth"]}
     if asked.format == "raw":
         more["raw"] = {"format": mode["unpacked"], "size": mode["size"]}
-    fps = asked.fps or mode.get("fps")
     made: dict[str, Any] = picam.create_video_configuration(
         main={"size": asked.size, "format": FORMATS.get(asked.format, "YUV420")},
         transform=libcamera.Transform(hflip=asked.hflip, vflip=asked.vflip),
         buffer_count=asked.buffers,
-        controls=({"FrameRate": fps} if fps else {})
-        | crop(picam, asked)
-        | asked.controls,
         queue=False,
         display=None,
         encode=None,
         **more,
     )
-    return made
+    return made, float(asked.fps or mode.get("fps") or 0.0)
 
 
 def chosen_mode(picam: Picam, asked: PiSettings) -> dict[str, Any]:
@@ -118,22 +116,35 @@ def chosen_mode(picam: Picam, asked: PiSettings) -> dict[str, Any]:
     raise mode_error(asked.mode, modes)
 
 
+def first_controls(picam: Picam, asked: PiSettings, fps: float) -> dict[str, Any]:
+    """Give the controls that a configured camera starts with.
+
+    Before it is configured it tells limits that are nobody's: an ExposureTime up to
+    66,666, a ScalerCrop up to 65,535.
+
+    Raises:
+        SourceError: The camera has no such control, or the value is out of range.
+    """
+    check_controls(picam, asked.controls)
+    rate = {"FrameRate": fps} if fps else {}
+    return rate | crop(picam, asked) | asked.controls
+
+
 def crop(picam: Picam, asked: PiSettings) -> dict[str, Any]:
-    """Give the control that reads out a part of the sensor only."""
+    """Give the control that reads out a part of what the mode sees."""
     if asked.roi is None:
         return {}
-    _, _, width, height = picam.camera_controls["ScalerCrop"][1]
-    scales = (width, height, width, height)
-    return {
-        "ScalerCrop": tuple(
-            round(r * n) for r, n in zip(asked.roi, scales, strict=True)
-        )
-    }
+    if "ScalerCrop" not in picam.camera_controls:
+        raise SourceError("source.roi: this camera always gives all of its picture")
+    left, top, width, height = picam.camera_controls["ScalerCrop"][1]
+    x, y, w, h = asked.roi
+    part = (left + x * width, top + y * height, w * width, h * height)
+    return {"ScalerCrop": tuple(round(n) for n in part)}
 
 
 def check_controls(picam: Picam, controls: Mapping[str, Any]) -> None:
     """Raise `SourceError` for a control that is not there, or out of its range."""
-    known = {**picam.camera_controls, "FrameRate": (0, float("inf"), None)}
+    known = {**picam.camera_controls, "FrameRate": (*RATES, None)}
     for name, value in controls.items():
         if name not in known:
             raise SourceError(
@@ -142,10 +153,32 @@ def check_controls(picam: Picam, controls: Mapping[str, Any]) -> None:
             )
         low, high, _ = known[name]
         if not isinstance(low, int | float):
-            continue  # a rectangle, or several numbers: libcamera's to judge
-        if not isinstance(value, int | float) or not low <= value <= high:
-            problem = f"source.controls.{name}: must be {low} to {high}, is {value!r}"
-            raise SourceError(problem)
+            continue  # a rectangle, or text: libcamera's to judge
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if not isinstance(one, int | float) or not low <= one <= high:
+                must = f"must be {low} to {high}, is {value!r}"
+                raise SourceError(f"source.controls.{name}: {must}")
+
+
+def period_of(controls: Mapping[str, Any]) -> float:
+    """Give the time from frame to frame that controls ask for, in us; 0.0: none.
+
+    The last of them counts, as with picamera2.
+    """
+    period_us = 0.0
+    for name, value in controls.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        if name == "FrameRate":
+            period_us = 1e6 / max(values)
+        elif name == "FrameDurationLimits":
+            period_us = float(values[0])
+    return period_us
+
+
+def possible_period(picam: Picam, period_us: float) -> float:
+    """Give the nearest period that a configured camera can have."""
+    low, high, _ = picam.camera_controls.get("FrameDurationLimits", (0, 0, None))
+    return min(max(period_us, low), high) if period_us and high else period_us
 
 
 def why_size(asked: PiSettings, got: tuple[int, int]) -> str:
@@ -156,3 +189,8 @@ def why_size(asked: PiSettings, got: tuple[int, int]) -> str:
     if got == asked.size:
         return f"frames are {got[0]}x{got[1]}: {wanted}, rounded down to even numbers"
     return f"frames are {got[0]}x{got[1]}: the camera does not do {wanted}"
+
+
+def why_rate(asked: float, got: float) -> str:
+    """Say why frames come at another rate than was asked for."""
+    return f"{got:g} frames a second: the camera does not do {asked:g} in this mode"

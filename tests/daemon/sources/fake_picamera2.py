@@ -19,7 +19,16 @@ MODES = [
     {"size": (1640, 1232), "bit_depth": 10, "unpacked": "SRGGB10", "fps": 41.85},
     {"size": (3280, 2464), "bit_depth": 10, "unpacked": "SRGGB10", "fps": 21.19},
 ]
+VAGUE = {  # limits that nobody's sensor has: what is told before `configure`
+    "ExposureTime": (0, 66666, 20000),
+    "AnalogueGain": (1.0, 16.0, 1.0),
+    "FrameDurationLimits": (33333, 120000, 33333),
+    "ScalerCrop": ((0, 0, 0, 0), (65535, 65535, 65535, 65535), (0, 0, 0, 0)),
+}
+DEFAULTS = {"NoiseReductionMode": 1, "FrameDurationLimits": (33333, 33333)}
 CONTROLS = {
+    "NoiseReductionMode": (0, 4, 0),
+    "ColourGains": (0.0, 32.0, None),
     "ExposureTime": (75, 11766829, 20000),
     "AnalogueGain": (1.0, 10.67, 1.0),
     "FrameDurationLimits": (4839, 11767556, 33333),
@@ -90,7 +99,7 @@ class Picamera2:
         if self.is_busy:
             raise RuntimeError("Camera __init__ sequence did not complete.")
         self.number = camera_num
-        self.camera_controls = CONTROLS | self.more_controls
+        self.camera_controls = CONTROLS | VAGUE | self.more_controls
         self.sensor_modes = MODES
         self.allocator = Buffers()
         self.pre_callback: Callable[[Request], None] | None = None
@@ -108,10 +117,13 @@ class Picamera2:
         return Picamera2.there
 
     def create_video_configuration(self, **asked: Any) -> dict[str, Any]:  # noqa: ANN401
-        return {"raw": None, **asked}
+        controls = DEFAULTS | asked.pop("controls", {})
+        return {"raw": None, "controls": controls, **asked}
 
     def configure(self, camera_config: dict[str, Any]) -> None:
         self._config = dict(camera_config)
+        self.controls = dict(camera_config["controls"])
+        self.camera_controls = CONTROLS | self.more_controls
         for name in ("main", "raw"):
             if (stream := camera_config[name]) is not None:
                 self._config[name] = self._padded(stream)

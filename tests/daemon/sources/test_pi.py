@@ -13,7 +13,7 @@ from imagemp.errors import SourceError
 from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout
 from imagemp.spec import FrameSpec
 
-from .fake_picamera2 import Picamera2, installed
+from .fake_picamera2 import CONTROLS, DEFAULTS, Picamera2, installed
 
 PERIOD_NS = 33_333_000
 
@@ -224,7 +224,8 @@ def test_each_setting_reaches_the_camera() -> None:
     )
 
     got = camera.camera_configuration()
-    assert got["controls"] == {"FrameRate": 50.0, "ExposureTime": 4000}
+    told = {"FrameRate": 50.0, "ExposureTime": 4000}
+    assert camera.controls == DEFAULTS | told
     assert (got["transform"].hflip, got["transform"].vflip) == (True, True)
     assert got["buffer_count"] == 5
     assert (got["queue"], got["display"], got["encode"]) == (False, None, None)
@@ -235,8 +236,75 @@ def test_each_setting_reaches_the_camera() -> None:
 def test_a_part_of_the_sensor_is_given_in_fractions() -> None:
     source, _, camera = opened(roi=(0.25, 0.5, 0.5, 0.25))
 
-    crop = camera.camera_configuration()["controls"]["ScalerCrop"]
-    assert crop == (820, 1232, 1640, 616)
+    assert camera.controls["ScalerCrop"] == (820, 1232, 1640, 616)
+    source.close()
+
+
+def test_they_are_fractions_of_what_the_mode_reads_of_the_sensor(
+    fake: type[Picamera2],
+) -> None:
+    middle = (680, 692, 1920, 1080)  # as the mode 1920x1080 of an imx219
+    fake.more_controls = {"ScalerCrop": ((0, 0, 64, 64), middle, middle)}
+    source, _, camera = opened(roi=(0.5, 0.0, 0.5, 1.0))
+
+    assert camera.controls["ScalerCrop"] == (1640, 692, 960, 1080)
+    source.close()
+
+
+def test_a_part_is_refused_by_a_camera_that_gives_the_whole(
+    fake: type[Picamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(CONTROLS, "ScalerCrop")
+
+    with pytest.raises(SourceError, match=r"source\.roi: this camera always gives all"):
+        opened(roi=(0.5, 0.0, 0.5, 1.0))
+
+    assert fake.opened[-1].is_closed
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"fps": 25.0},
+        {"controls": {"FrameRate": 25}},
+        {"fps": None, "controls": {"FrameDurationLimits": [40000, 40000]}},
+    ],
+)
+def test_the_rate_asked_for_is_its_rate_whatever_picamera2_sets_by_itself(
+    asked: dict[str, Any],
+) -> None:
+    source, _, camera = opened(**asked)
+
+    assert camera.camera_configuration()["controls"] == DEFAULTS  # of 30 fps
+    assert (source.fps, source.notes) == (25.0, [])
+    source.close()
+
+
+def test_a_rate_that_the_mode_has_not_is_told() -> None:
+    source, _, _ = opened(fps=500.0)
+
+    assert source.fps == 206.654
+    assert source.notes == [
+        "206.654 frames a second: the camera does not do 500 in this mode"
+    ]
+    source.close()
+
+
+@pytest.mark.parametrize(
+    "controls",
+    [
+        {"ExposureTime": 5_000_000},
+        {"ColourGains": [1.5, 2.0]},
+        {"FrameDurationLimits": [5000, 6_000_000]},
+    ],
+)
+def test_a_control_has_the_range_that_the_mode_gives_it(
+    controls: dict[str, Any],
+) -> None:
+    source, _, camera = opened(controls=controls)
+
+    (name,) = controls
+    assert camera.controls[name] == controls[name]
     source.close()
 
 
@@ -245,14 +313,14 @@ def test_a_mode_is_chosen_exactly() -> None:
 
     got = camera.camera_configuration()
     assert got["sensor"] == {"output_size": (1640, 1232), "bit_depth": 10}
-    assert got["controls"]["FrameRate"] == 41.85
+    assert camera.controls["FrameRate"] == 41.85
     source.close()
 
 
 def test_without_a_rate_the_fastest_mode_that_is_large_enough_decides() -> None:
     source, _, camera = opened(width=1000, height=700, fps=None)
 
-    assert camera.camera_configuration()["controls"]["FrameRate"] == 41.85
+    assert camera.controls["FrameRate"] == 41.85
     source.close()
 
 
@@ -277,7 +345,7 @@ def test_controls_can_be_set_while_it_runs() -> None:
 
     source.set_controls({"AnalogueGain": 4.0})
 
-    assert camera.controls == {"AnalogueGain": 4.0}
+    assert camera.controls["AnalogueGain"] == 4.0
     with pytest.raises(
         SourceError, match=r"AnalogueGain: must be 1\.0 to 10\.67, is 99"
     ):
@@ -310,6 +378,8 @@ def test_a_rate_set_while_it_runs_is_what_missed_frames_are_reckoned_by(
         ({"mode": (800, 600)}, r"no mode \[800, 600\]"),
         ({"controls": {"Zoom": 1}}, "controls.Zoom: this camera has no such control"),
         ({"controls": {"ExposureTime": 1}}, "must be 75 to 11766829, is 1"),
+        ({"controls": {"ColourGains": [1, 99]}}, r"must be 0.0 to 32.0, is \[1, 99\]"),
+        ({"controls": {"FrameRate": 0}}, "FrameRate: must be 0.001 to"),
         ({"format": "blue"}, "source.format"),
         ({"roi": (0, 0, 2, 1)}, "source.roi"),
     ],

@@ -120,10 +120,7 @@ def test_sync_makes_the_left_one_the_server(fake: type[Picamera2]) -> None:
     fake.more_controls = {"SyncMode": (0, 2, 0)}
     source, _ = opened(sync=True)
 
-    modes = [
-        camera.camera_configuration()["controls"]["SyncMode"]
-        for camera in Picamera2.opened
-    ]
+    modes = [camera.controls["SyncMode"] for camera in Picamera2.opened]
     assert modes == [1, 2]
     source.close()
 

@@ -46,6 +46,11 @@ config = picam.camera_configuration()
 buffers = [type(m).__name__ for m in picam.allocator.mapped_buffers.values()]
 requests = {n: told(getattr(CompletedRequest, n)) for n in dir(CompletedRequest)}
 source = inspect.getsource(CompletedRequest.__init__)
+known = picam.camera_ctrl_info  # all of a Pi's cameras have NoiseReductionMode
+known["NoiseReductionMode"] = known["FrameDurationLimits"]
+made = picam.create_video_configuration(controls={"FrameRate": 25})["controls"]
+del known["NoiseReductionMode"]
+defaults = {n: v if isinstance(v, tuple) else 0 for n, v in made.items()}
 print("TOLD" + json.dumps({
     "camera": names, "request": requests, "request_init": source,
     "config": sorted(config), "main": sorted(config["main"]), "buffers": buffers,
@@ -54,6 +59,7 @@ print("TOLD" + json.dumps({
     "controls": {n: len(v) for n, v in picam.camera_controls.items()},
     "transform": repr(libcamera.Transform(hflip=True, vflip=False)),
     "create": told(picam.create_video_configuration),
+    "defaults": defaults,
 }))
 picam.close()
 """
@@ -114,8 +120,20 @@ def test_what_the_fake_tells_has_the_real_keys(real: dict[str, Any]) -> None:
     assert set(real["buffers"]) == {"mmap"}
 
 
+def test_picamera2_sets_a_rate_by_itself_before_the_one_asked_for(
+    real: dict[str, Any],
+) -> None:
+    with fake.installed() as found:
+        camera = found()
+        made = camera.create_video_configuration(controls={"FrameRate": 25})["controls"]
+        camera.close()
+
+    assert list(real["defaults"]) == list(made)
+    assert tuple(real["defaults"]["FrameDurationLimits"]) == made["FrameDurationLimits"]
+
+
 def test_what_is_asked_for_is_taken(real: dict[str, Any]) -> None:
-    asked = {"main", "raw", "transform", "buffer_count", "controls", "queue"}
+    asked = {"main", "raw", "transform", "buffer_count", "queue"}
 
     assert asked | {"sensor", "display", "encode"} <= set(real["create"])
     assert "hflip" in real["transform"]
