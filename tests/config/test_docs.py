@@ -1,5 +1,6 @@
 """The example and the reference name every key that there is."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +26,14 @@ from imagemp.config import (
     load,
     parse,
 )
+from imagemp.ctl.main import main
 
+from .texts import EXAMPLE, example, uncommented
+
+PIPELINES = ("cam0", "webcam", "pi", "pair", "replay", "mine")
+NOT_HERE = ("pi.encoder.codec", "replay.source.path", "cam0.ring.overflow_dir")
 ROOT = Path(__file__).parents[2]
-EXAMPLE = (ROOT / "etc/imagemp.toml").read_text()
 REFERENCE = (ROOT / "docs/configuration.md").read_text()
-ONLY_ONE_OF = ("times_s", "intervals_s", "file", "generator", "trigger", "input")
 
 SECTIONS: dict[str, type[Section]] = {
     "[daemon]": DaemonConfig,
@@ -77,12 +81,6 @@ def part(title: str) -> str:
     return "".join(t for t in tables if re.match(rf"(?:# )?{head}", t))
 
 
-def uncommented() -> str:
-    """Give the example with its comments turned into settings."""
-    lines = [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in EXAMPLE.splitlines()]
-    return "\n".join(line for line in lines if not line.startswith(ONLY_ONE_OF))
-
-
 @pytest.mark.parametrize(("title", "key"), KEYS)
 def test_the_reference_has_a_row_for_every_key(title: str, key: str) -> None:
     assert re.search(rf"^\| `{key}` \|", chapter(title), flags=re.M)
@@ -112,24 +110,48 @@ def test_the_example_loads() -> None:
     assert config.pipelines["cam0"].encoders
 
 
-def test_the_example_loads_with_its_comments_turned_into_settings() -> None:
-    config = parse(uncommented())
+@pytest.mark.parametrize("name", PIPELINES)
+def test_each_pipeline_of_the_example_can_be_used_without_its_comment_signs(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "imagemp.toml"
+    file.write_text(f'daemon.data_dir = "{tmp_path}"\n{example(name)}')
 
-    known = ["cam0", "webcam", "pi", "pair", "replay", "mine"]
-    assert list(config.pipelines) == known
-    assert config.pipelines["mine"].source.settings()["gain"] == 4
+    main(["config", "check", str(file), "--json"])
+
+    found = json.loads(capsys.readouterr().out)["findings"]
+    errors = {
+        finding["key"]
+        for finding in found
+        if finding["level"] == "error" and not finding["message"].startswith("needs ")
+    }
+    assert errors <= {f"pipelines.{key}" for key in NOT_HERE}
+    assert list(load(file).pipelines) == [name]
+
+
+def test_the_example_has_no_other_pipeline() -> None:
+    found = re.findall(r"^\[+pipelines\.(\w+)", uncommented(), re.M)
+
+    assert set(found) == set(PIPELINES)
+
+
+def test_a_source_of_ones_own_gets_the_other_keys_of_the_example() -> None:
+    source = parse(example("mine")).pipelines["mine"].source
+
+    assert source.settings()["gain"] == 4
 
 
 def test_the_comments_of_the_example_show_the_defaults() -> None:
-    config = parse(uncommented())
+    config = parse(uncommented().partition("[pipelines")[0])
+    pipeline = parse(example("cam0")).pipelines["cam0"]
 
-    ring = msgspec.structs.replace(config.pipelines["cam0"].ring, overflow_dir=None)
+    ring = msgspec.structs.replace(pipeline.ring, overflow_dir=None)
     assert ring == RingConfig()
-    assert config.pipelines["cam0"].overlay == OverlayConfig()
+    assert pipeline.overlay == OverlayConfig()
     pressed = EncoderConfig(
         compression="zlib", level=1, predictor=True, record_at_start=True
     )
-    assert config.pipelines["cam0"].encoders == (pressed,)  # "none" has no level
+    assert pipeline.encoders == (pressed,)  # "none" has no level
     assert config.telemetry == TelemetryConfig()
 
 

@@ -8,10 +8,12 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from imagemp.config import parse
 from imagemp.daemon.sources.pi import PiSource
 from imagemp.errors import SourceError
 from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout
 from imagemp.spec import FrameSpec
+from tests.config.texts import example
 
 from .fake_picamera2 import CONTROLS, DEFAULTS, Picamera2, installed
 
@@ -230,6 +232,18 @@ def test_each_setting_reaches_the_camera() -> None:
     assert got["buffer_count"] == 5
     assert (got["queue"], got["display"], got["encode"]) == (False, None, None)
     assert source.fps == 50.0
+    source.close()
+
+
+def test_the_example_reaches_the_camera() -> None:
+    source = PiSource(parse(example("pi")).pipelines["pi"].source.settings())
+    spec, (camera,) = source.open(), Picamera2.opened
+
+    assert spec.planes[0].shape == (720, 1280, 3)
+    assert camera.camera_configuration()["sensor"]["output_size"] == (1640, 1232)
+    wanted = {"FrameRate": 30.0, "ExposureTime": 5000, "AnalogueGain": 2.0}
+    assert camera.controls == DEFAULTS | wanted | {"ScalerCrop": (820, 616, 1640, 1232)}
+    assert source.notes == []
     source.close()
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from imagemp.config import parse
 from imagemp.daemon.sources.stereo import StereoSource
 from imagemp.errors import SourceError
 from imagemp.frames import Frame, FrameInfo, FrameLayout
 from imagemp.spec import FrameSpec
+from tests.config.texts import example
 
 from .fake_picamera2 import Picamera2, installed
 
@@ -84,6 +86,24 @@ def test_which_camera_is_left_is_a_setting() -> None:
     source.close()
 
 
+def test_the_example_makes_the_frames_of_processedpirecorders_stereopi(
+    fake: type[Picamera2],
+) -> None:
+    source = StereoSource(parse(example("pair")).pipelines["pair"].source.settings())
+    spec = source.open()
+
+    assert spec.planes[0].shape == (144, 384)  # 1280x480 at 0.3: 9 x 16, 12 x 32
+    assert (source.fps, source.notes) == (25.0, [])
+    assert [camera.number for camera in fake.opened] == [0, 1]
+    for camera in fake.opened:
+        got = camera.camera_configuration()
+        assert got["main"]["size"] == (192, 144)
+        assert (got["transform"].hflip, got["transform"].vflip) == (True, False)
+        assert got["sensor"]["output_size"] == (1640, 1232)
+        assert camera.controls["ScalerCrop"] == (0, 0, 3280, 2464)
+    source.close()
+
+
 def test_each_pair_tells_its_skew_and_what_had_no_partner(wake: int) -> None:
     source, _ = opened()
     left, right = Picamera2.opened
@@ -102,6 +122,23 @@ def test_each_pair_tells_its_skew_and_what_had_no_partner(wake: int) -> None:
     source.close()
     for camera in (left, right):
         assert all(request.held == 0 for request in camera.requests)
+
+
+def test_a_partner_is_within_half_a_period_of_the_rate_asked_for(wake: int) -> None:
+    source, _ = opened(fps=60.0)
+    left, right = Picamera2.opened
+    for camera in (left, right):
+        camera.give(PERIOD_NS)
+    source.grab(wake)
+    left.give(2 * PERIOD_NS, 2 * PERIOD_NS + 16_700_000)
+    right.give(2 * PERIOD_NS + 9_000_000, 2 * PERIOD_NS + 25_700_000)
+
+    grab = source.grab(wake)
+
+    assert grab is not None
+    assert grab.t_sensor_ns == 2 * PERIOD_NS + 16_700_000
+    assert (grab.fields["skew_us"], grab.fields["orphans_left"]) == (-7700.0, 1)
+    source.close()
 
 
 def test_an_order_wakes_it_while_one_camera_is_silent() -> None:
