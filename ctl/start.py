@@ -1,7 +1,7 @@
 """`imagectl start`: begin sessions, and stay with them if asked to."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imagemp.errors import DaemonUnreachableError
@@ -81,11 +81,8 @@ class Start(Verb):
         return {"pipelines": args.pipelines, **given, "wait": wait}
 
     def text(self, answer: Answer) -> str:
-        return "\n".join(
-            f"{begun.get('pipeline', '?')}: started {begun.get('session', '?')}"
-            + (f"\n  {begun['dir']}" if begun.get("dir") else "")
-            for begun in answer.get("sessions") or ()
-        )
+        begun = answer.get("sessions") or ()
+        return "\n".join(line for one in begun for line in _begun_lines(one))
 
     def run(self, args: Namespace, output: Output) -> Exit:
         try:
@@ -113,6 +110,14 @@ class Start(Verb):
             return Exit.INTERRUPTED
         output.show(ended, ends_text)
         return exit_of(ended)
+
+
+def _begun_lines(begun: Mapping[str, Any]) -> Iterable[str]:
+    yield f"{begun.get('pipeline', '?')}: started {begun.get('session', '?')}"
+    if begun.get("dir"):
+        yield f"  {begun['dir']}"
+    for note in begun.get("notes") or ():
+        yield f"  note: {note}"
 
 
 def _wait_for(

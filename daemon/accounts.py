@@ -47,6 +47,7 @@ class Facts:
         given_up: Consumers that will not come back, and the cause of what they
             leave.
         problem: Why it failed: code, message and hint.
+        notes: What its source does differently from what was asked.
         spans: When each encoder is to record.
         triggered: Frames that triggers of the timetable have asked for.
         is_autostart: Nobody asked for it: it began with the daemon.
@@ -61,6 +62,7 @@ class Facts:
     dir: str = ""
     reason: str = ""
     problem: tuple[str, str, str] | None = None
+    notes: list[str] = field(default_factory=list)
     t_first_ns: int = 0
     t_start_ns: int = 0
     triggered: int = 0

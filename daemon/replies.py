@@ -33,7 +33,8 @@ def begun(sessions: list[Session]) -> Result:
     begun = [s.facts for s in sessions]
     return {
         "sessions": [
-            {"session": f.id, "pipeline": f.plan.name, "dir": f.dir} for f in begun
+            {"session": f.id, "pipeline": f.plan.name, "dir": f.dir, "notes": f.notes}
+            for f in begun
         ]
     }
 

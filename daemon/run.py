@@ -78,6 +78,13 @@ class Run:
         body = {"name": name, "pipeline": pipeline, "session": self.facts.id}
         self._publish(event_topic(pipeline), {**body, "details": details})
 
+    def note(self, notes: Sequence[str]) -> None:
+        """Say what the source does otherwise than asked, each thing once."""
+        for note in notes:
+            if note not in self.facts.notes:
+                self.facts.notes.append(note)
+                self.event("source_note", {"message": note})
+
     def set_stage(self, stage: Stage) -> None:
         """Move on, and say so."""
         if self.facts.stage is stage:

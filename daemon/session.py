@@ -274,8 +274,7 @@ class Session:
             return
         self._tries = 0
         ring.made(made, fds)
-        for note in made.notes:
-            self.run.event("source_note", {"message": note})
+        self.run.note(made.notes)
         if ring.plan.name == SOURCE and self.facts.stage is Stage.STARTING:
             if (lack := self.gates.lack(ring)) is not None:
                 self.facts.fail(lack.code, str(lack), lack.hint)

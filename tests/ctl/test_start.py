@@ -64,6 +64,17 @@ def test_start_prints_the_session_and_where_it_lies(
     assert out == f"cam0: started {SESSION}\n  {BEGUN['dir']}\n"
 
 
+def test_start_says_what_the_camera_does_otherwise_than_asked(
+    daemon: FakeDaemon, imagectl: Imagectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "frames are 100x50: 101x51, rounded down to even numbers"
+    daemon.answers["session.start"] = {"sessions": [{**BEGUN, "notes": [note]}]}
+
+    imagectl("start")
+
+    assert capsys.readouterr().out.endswith(f"\n  note: {note}\n")
+
+
 @pytest.mark.usefixtures("daemon")
 def test_start_json_is_the_daemons_document(
     imagectl: Imagectl, capsys: pytest.CaptureFixture[str]

@@ -38,6 +38,10 @@ class Odd(Source):
 class Lamp(Odd):
     """Each pixel is the control `Level`, 0 to 200; it starts at `controls.Level`."""
 
+    def open(self) -> FrameSpec:
+        self.notes = list(self.settings.get("notes", []))
+        return super().open()
+
     def retrieve(self, frame: Frame) -> None:
         frame.image[...] = self.settings["controls"]["Level"]
 

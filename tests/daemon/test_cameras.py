@@ -46,6 +46,20 @@ def test_a_control_that_is_set_changes_the_frames_that_follow(daemon: Daemon) ->
     daemon.call("session.stop")
 
 
+def test_what_a_camera_does_otherwise_than_asked_is_told_at_the_start(
+    daemon: Daemon,
+) -> None:
+    note = "frames are 64x48: the camera does not do 65x49"
+
+    answer = daemon.call("session.start", overrides=[f'source.notes=["{note}"]'])
+
+    assert [session["notes"] for session in answer["sessions"]] == [[note]]
+    daemon.call("session.stop")
+    answer = daemon.call("session.start")
+    assert [session["notes"] for session in answer["sessions"]] == [[]]
+    daemon.call("session.stop")
+
+
 def test_controls_outlive_a_capture_that_dies(daemon: Daemon) -> None:
     daemon.call("session.start")
     daemon.call("camera.set", controls={"Level": 78})
