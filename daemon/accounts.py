@@ -129,6 +129,12 @@ class Facts:
             "pending": max(0, self.triggered - taken),
         }
 
+    def end_ns(self, now_ns: int) -> int:
+        """Give since when no frame is wanted: now, or since the duration was over."""
+        if self.duration_s is None or not self.t_first_ns:
+            return now_ns
+        return min(now_ns, self.t_first_ns + round(self.duration_s * 1e9))
+
     def result(self) -> dict[str, Any]:
         """Give what `session.wait` answers."""
         result: dict[str, Any] = {

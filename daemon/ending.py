@@ -11,7 +11,7 @@ from .logs import fields
 from .pipeline import CAPTURE, SOURCE
 from .post import Post
 from .run import Run
-from .wallclock import clock_pair
+from .wallclock import boottime_ns, clock_pair
 from .workers.orders import Discard, Ended, Finalise, LetGo, Stop
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ class Ending:
         self._run = run
         self._moved_at = 0.0  # when draining last moved on
         self._handled = -1  # and how far it was then
+        self._asked_ns = 0  # when somebody asked for it
         self._writers: list[Post] = []  # whose part of the manifest is yet to come
 
     # -- ways to end
@@ -37,6 +38,7 @@ class Ending:
         if facts.has_ended:
             return
         facts.reason = facts.reason or "stopped"
+        self._asked_ns = boottime_ns()
         if now:
             for worker in facts.undrained:
                 run.send(worker, Discard())
@@ -62,6 +64,8 @@ class Ending:
         facts.reason = facts.reason or told.reason
         if told.reason == "failed":
             facts.fail("E_CAMERA", f"{facts.plan.name}: {told.message}", told.hint)
+        if facts.plan.schedule is None:
+            run.source.no_more_wanted(facts.end_ns(self._asked_ns or boottime_ns()))
         run.timers.cancel("open", "stop", "duration", "retry")
         run.set_stage(Stage.STOPPING)
         run.begun()

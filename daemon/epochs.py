@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
 
 from imagemp.ring import layout
 from imagemp.ring.segment import Header
@@ -82,6 +83,7 @@ class Epoch:
         self.end: int | None = None
         self.is_dead = self.is_open = False
         self.lost = 0  # captured, and never published: its producer died
+        self.away = 0  # made by the camera after the last frame, to the end
 
     def totals(self) -> Totals:
         """Read the cells; what the producer adds meanwhile shows as staged."""
@@ -92,9 +94,20 @@ class Epoch:
         captured = cells[layout.GRABBED] - cells[layout.GRABBED0]
         if self.lost:
             dropped["capture_restart"] += self.lost
+        if self.away:
+            missed["capture_restart"] += self.away
         staged = captured - published - dropped.total()
         wanted_not, late = cells[layout.NOT_WANTED], cells[layout.LATE]
         return Totals(captured, published, staged, dropped, missed, wanted_not, late)
+
+    def made_after(self, t_ns: int, until_ns: int) -> int:
+        """Give how many frames a camera made between its frame at `t_ns` and `until`.
+
+        None if it has no rate, or waits for us.
+        """
+        if not (t_ns and self.made.is_live and self.made.fps):
+            return 0
+        return max(0, ceil((until_ns - t_ns) * self.made.fps / 1e9) - 1)
 
     def free_cell(self) -> int:
         """Give the index of a `released` word that no place has."""

@@ -37,6 +37,7 @@ class RingKeeper:
         self.epochs: list[Epoch] = []
         self._past = Totals()
         self._numbers = count()
+        self._t_last_ns = 0  # of the last frame of all epochs that are dead
         self._readers = {reader.worker: reader for reader in plan.readers}
         self._hasty: set[int] = set()  # places whose guest knew of an eviction first
         self.is_over = False
@@ -61,7 +62,8 @@ class RingKeeper:
         last = self.epochs[-1]
         cells = last.header.cells
         seq, index = cells[layout.GRABBED], cells[layout.PUBLISHED]
-        return last.number + 1, seq, index, cells[layout.T_LAST_NS]
+        t_last_ns = cells[layout.T_LAST_NS] or self._t_last_ns
+        return last.number + 1, seq, index, t_last_ns
 
     def made(self, made: RingMade, fds: list[int]) -> None:
         """The producer has a new ring; nobody is attached yet."""
@@ -94,10 +96,18 @@ class RingKeeper:
             if last:
                 self._tell_end()
             return
+        *_, self._t_last_ns = self.next_epoch
         totals = epoch.totals()
         epoch.is_dead, epoch.lost = True, totals.staged
         epoch.end = epoch.header.cells[layout.PUBLISHED]
         self._tell_end()
+
+    def no_more_wanted(self, since_ns: int) -> None:
+        """Count what the camera made up to this instant while nobody was there."""
+        epoch = self.latest
+        if epoch and (epoch.is_dead or not epoch.header.cells[layout.T_LAST_NS]):
+            *_, t_last_ns = self.next_epoch
+            epoch.away = epoch.made_after(t_last_ns, since_ns)
 
     def give_up(self) -> None:
         """The producer will not come back: the stream ends where its epoch did."""

@@ -227,3 +227,15 @@ def test_a_session_is_over_when_it_is_closed_and_not_before() -> None:
     over = {stage for stage in Stage if stage.is_over}
 
     assert over == {Stage.COMPLETE, Stage.INCOMPLETE}
+
+
+# -- since when nothing is wanted
+
+
+def test_a_duration_that_was_over_ends_the_session_before_it_was_stopped() -> None:
+    facts = facts_of("recording", duration_s=2.0)
+
+    assert facts.end_ns(7_000_000_000) == 7_000_000_000  # no frame yet
+    facts.t_first_ns = 1_000_000_000
+    assert facts.end_ns(7_000_000_000) == 3_000_000_000
+    assert facts.end_ns(2_000_000_000) == 2_000_000_000

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from imagemp.client import Telemetry
+from imagemp.daemon.wallclock import boottime_ns
 from imagemp.errors import ControlError
 from tests.running import Daemon, running
 
@@ -35,6 +36,7 @@ from .test_recording import (
 METRICS = "metrics.cam0"
 EVENTS = "event.cam0"
 LONG_S = 40.0
+FPS = 200  # of the source
 
 CONFIG = """
 [telemetry]
@@ -69,6 +71,15 @@ class Telling(Callback):
 class Raising(Callback):
     def process(self, frame):
         raise RuntimeError("not today")
+
+
+class Once(SyntheticSource):
+    '''Cannot be opened again.'''
+
+    def open(self):
+        if self.first_seq:
+            raise SourceError("once: the cable is out")
+        return super().open()
 
 
 class Flaky(SyntheticSource):
@@ -339,6 +350,33 @@ def test_a_capture_that_is_killed_three_times_counts_three_gaps(
     gaps = [e["missed"] for e in left.manifest.events if e["name"] == "capture_back"]
     told = sum(gap.get("capture_restart", 0) for gap in gaps)
     assert told == left.counts.missed["capture_restart"]
+
+
+@pytest.mark.system
+def test_frames_up_to_the_end_are_missed_if_the_camera_does_not_come_back(
+    tmp_path: Path,
+) -> None:
+    toml = config(ring()).replace('"synthetic"', '"{folder}/mine.py:Once"')
+    with (
+        daemon_of(tmp_path, toml) as daemon,
+        listening(daemon, METRICS, EVENTS) as telemetry,
+    ):
+        begin(daemon)
+        wait_for(telemetry, METRICS, captured(50))
+        os.kill(daemon.pid("capture"), signal.SIGKILL)
+        wait_for(telemetry, EVENTS, lambda m: m["name"] == "failed", LONG_S)
+        asked_ns = boottime_ns()
+        stop(daemon)
+        stopped_ns = boottime_ns()
+        left = check_agreement(daemon)
+
+    check_lost_are_counted(left)
+    before = sum(int(row["missed_before"]) for row in left.rows)
+    first_ns = int(left.rows[0]["t_sensor_ns"])
+    least, most = ((t - first_ns) * FPS / 1e9 for t in (asked_ns, stopped_ns))
+    assert left.counts.missed["capture_restart"] > 0
+    assert sum(left.counts.missed.values()) > before
+    assert least - 2 <= left.counts.expected <= most + 2
 
 
 @pytest.mark.system

@@ -138,6 +138,47 @@ def test_seq_and_index_go_on_in_the_next_epoch(rig: Rig) -> None:
     assert rig.keeper.live is None
 
 
+SECOND_NS = 10**9  # 30 periods of the rig's camera
+
+
+def test_what_a_camera_made_after_its_last_frame_is_missed_if_capture_was_away(
+    rig: Rig,
+) -> None:
+    rig.keep(MAIN).begin()
+    rig.publish(3)  # the last at 1002 ns
+    rig.kill_producer()
+
+    rig.keeper.no_more_wanted(1002 + SECOND_NS)
+
+    assert rig.keeper.totals().missed == {"capture_restart": 29}
+
+
+def test_so_it_is_if_its_successor_had_no_frame_yet(rig: Rig) -> None:
+    rig.keep(MAIN).begin()
+    rig.publish(3)
+    rig.kill_producer()
+    rig.begin()
+
+    assert rig.keeper.next_epoch[3] == 1002
+    rig.kill_producer()
+    assert rig.keeper.next_epoch[3] == 1002
+    rig.begin()
+    rig.keeper.no_more_wanted(1002 + SECOND_NS)
+
+    assert rig.keeper.totals().missed == {"capture_restart": 29}
+
+
+def test_nothing_is_missed_after_the_last_frame_of_a_capture_that_lives(
+    rig: Rig,
+) -> None:
+    rig.keep(MAIN).begin()
+    rig.publish(3)
+
+    rig.keeper.no_more_wanted(1002 + SECOND_NS)
+
+    assert rig.keeper.totals().missed == {}
+
+
 def test_a_producer_that_dies_after_its_end_has_still_ended(rig: Rig) -> None:
     rig.keep(MAIN).begin()
     rig.publish(2)
