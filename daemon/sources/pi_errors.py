@@ -11,6 +11,9 @@ from imagemp.errors import SourceError
 NEAR = 4  # modes that are told when the one asked for is not there
 MOST_OF_A_COMMAND = 60  # characters
 NODES = ("/dev/media", "/dev/video")
+WHO_HAS_IT = (  # a process of another user cannot be looked into
+    "if another program has it, `sudo fuser -v /dev/media* /dev/video*` names that"
+)
 
 
 class CameraInfo(TypedDict):
@@ -60,7 +63,8 @@ def camera_number(picamera2: Any, wanted: int | str) -> int:  # noqa: ANN401
             f"{place} ({camera['Model']}, {camera['Id']})"
             for place, camera in enumerate(there)
         )
-        raise SourceError(f"source.camera: no camera {wanted!r}; there is {named}")
+        problem = "several cameras are" if found else "no camera"
+        raise SourceError(f"source.camera: {problem} {wanted!r}; there is {named}")
     return found[0]
 
 
@@ -121,7 +125,7 @@ def why_not_opened(error: Exception, buffers: int) -> str:
 def why_taken(proc: Path = Path("/proc"), nodes: tuple[str, ...] = NODES) -> str:
     """Say which other processes have a camera open, as far as may be seen."""
     holders = ", ".join(sorted(camera_holders(proc, nodes)))
-    return f"a camera is open in {holders}" if holders else ""
+    return f"a camera is open in {holders}" if holders else WHO_HAS_IT
 
 
 def camera_holders(proc: Path, nodes: tuple[str, ...]) -> Iterator[str]:

@@ -87,12 +87,14 @@ class Picamera2:
         there: What cameras the machine has.
         opened: All that were made, the newest last.
         gives: A format that the camera gives whatever is asked; "": as asked.
+        fails: What `configure` raises.
     """
 
     there: list[dict[str, Any]] = []  # noqa: RUF012 - a test sets it
     opened: list["Picamera2"] = []  # noqa: RUF012 - a test sets it
     gives = ""
     is_busy = False
+    fails: Exception | None = None
     more_controls: dict[str, Any] = {}  # noqa: RUF012 - a test sets it
 
     def __init__(self, camera_num: int = 0) -> None:
@@ -121,6 +123,8 @@ class Picamera2:
         return {"raw": None, "controls": controls, **asked}
 
     def configure(self, camera_config: dict[str, Any]) -> None:
+        if self.fails is not None:
+            raise self.fails
         self._config = dict(camera_config)
         self.controls = dict(camera_config["controls"])
         self.camera_controls = CONTROLS | self.more_controls
@@ -186,6 +190,7 @@ def installed(cameras: int = 1) -> Iterator[type[Picamera2]]:
     ]
     Picamera2.opened = []
     Picamera2.gives, Picamera2.is_busy, Picamera2.more_controls = "", False, {}
+    Picamera2.fails = None
     modules = {
         "picamera2": ModuleType("picamera2"),
         "libcamera": ModuleType("libcamera"),

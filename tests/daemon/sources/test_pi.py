@@ -416,6 +416,14 @@ def test_a_camera_is_found_by_its_id_however_libcamera_counts(number: int) -> No
     source.close()
 
 
+def test_a_model_of_which_there_are_two_names_no_camera() -> None:
+    with (
+        installed(cameras=2),
+        pytest.raises(SourceError, match="several cameras are 'imx219'; there is 0"),
+    ):
+        opened(camera="imx219")
+
+
 def test_the_nearest_modes_are_told() -> None:
     with pytest.raises(SourceError) as raised:
         opened(mode=(800, 600))
@@ -437,8 +445,24 @@ def test_no_camera_is_told_with_what_to_look_at(fake: type[Picamera2]) -> None:
 def test_a_camera_that_is_taken_is_told(fake: type[Picamera2]) -> None:
     fake.is_busy = True
 
-    with pytest.raises(SourceError, match="camera 0: Camera __init__ sequence did not"):
+    expected = "camera 0: Camera __init__ sequence did not"
+    with pytest.raises(SourceError, match=expected) as raised:
         opened()
+
+    assert raised.value.hint  # who has it is looked up in this machine's /proc
+
+
+def test_a_camera_for_whose_buffers_there_is_no_memory_says_what_they_take(
+    fake: type[Picamera2],
+) -> None:
+    fake.fails = RuntimeError("failed to allocate capture buffers for stream 0")
+
+    with pytest.raises(SourceError, match="failed to allocate") as raised:
+        opened(width=1280, height=720, format="rgb", buffers=8)
+
+    needed = 8 * 1280 * 720 * 3 // 1024
+    assert f"take {needed} kB of contiguous memory (CMA) at least" in raised.value.hint
+    assert fake.opened[-1].is_closed
 
 
 def test_without_picamera2_the_package_is_named() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagemp.daemon.sources.pi_errors import (
+    WHO_HAS_IT,
     explained,
     why_no_memory,
     why_none,
@@ -36,7 +37,7 @@ def test_who_has_a_camera_open_is_named(tmp_path: Path) -> None:
         holder.communicate(b"\n")
     assert told.startswith(f"a camera is open in {sys.executable} -c import sys")
     assert told.endswith(f"(pid {holder.pid})")
-    assert why_taken(PROC, (f"{tmp_path}/video",)) == ""
+    assert why_taken(PROC, (f"{tmp_path}/video",)) == WHO_HAS_IT
 
 
 def test_a_camera_without_memory_says_how_much_it_needs_and_where_to_set_it(
