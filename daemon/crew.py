@@ -174,9 +174,10 @@ class Crew:
         Raises:
             ControlError: No session is on, or they cannot be set.
         """
-        facts = self._running("set").facts
+        session = self._running("set")
         result = await self.controls.set(self.posts[CAPTURE], controls)
-        facts.plan = with_controls(facts.plan, controls)
+        session.facts.plan = with_controls(session.facts.plan, controls)
+        session.silence.rate_is(result.pop("fps"))
         return {"pipeline": self.plan.name, **result}
 
     def deliver(self, callback: str, body: Any) -> None:  # noqa: ANN401 - the user's

@@ -6,6 +6,8 @@ looked at once in a while: it must have grown.
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from .accounts import Stage
 from .epochs import Epoch
 from .pipeline import CAPTURE
@@ -55,6 +57,13 @@ class Silence:
         self._seen = (-1, 0)
         if epoch is not None and self._gives_frames(epoch):
             self._look()
+
+    def rate_is(self, fps: float) -> None:
+        """The rate was changed by a control: another silence is too long now."""
+        epoch = self._run.source.live
+        if epoch is not None and epoch.made.fps != fps:
+            epoch.made = replace(epoch.made, fps=fps)
+            self.watch()
 
     def _open_hangs(self) -> None:
         run, problem = self._run, f"the source does not open within {OPEN_S:g} s"

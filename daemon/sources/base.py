@@ -53,7 +53,8 @@ class Source(ABC):
             are resized after `retrieve`.
         notes: What the operator should know once it is open: what was asked of
             the camera and what it gave.
-        fps: Frames a second as far as known once open; 0.0 if it has no rate.
+        fps: Frames a second as far as known once open; 0.0 if it has no rate. Controls
+            may change it.
         first_seq: The seq of the first frame, set before `open`; not 0 after the
             capture worker was restarted within a session.
     """

@@ -22,15 +22,13 @@ T = TypeVar("T", bound=Timed)
 class Pairing(Generic[T]):
     """Two streams in, pairs out; each stream in order of time.
 
-    Args:
-        period_ns: From one frame to the next, in either stream.
-
     Attributes:
+        period_ns: From one frame to the next, in either stream.
         orphans: How many each stream has had.
     """
 
     def __init__(self, period_ns: int) -> None:
-        self._within_ns = period_ns // 2
+        self.period_ns = period_ns
         self._waiting: tuple[deque[T], deque[T]] = (deque(), deque())
         self.orphans = [0, 0]
 
@@ -44,7 +42,7 @@ class Pairing(Generic[T]):
         orphans: list[T] = []
         while left and right:
             skew_ns = right[0].t_sensor_ns - left[0].t_sensor_ns
-            if abs(skew_ns) < self._within_ns:
+            if abs(skew_ns) < self.period_ns // 2:
                 return (left.popleft(), right.popleft()), orphans
             side = 0 if skew_ns > 0 else 1
             orphans.append(self._waiting[side].popleft())

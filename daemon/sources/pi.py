@@ -52,6 +52,7 @@ class PiSource(Source):
     def set_controls(self, controls: Mapping[str, Any]) -> None:
         assert self._camera is not None
         self._camera.set_controls(controls)
+        self.fps = self._camera.fps
 
     def close(self) -> None:
         self._let_go()

@@ -71,7 +71,7 @@ class PiCamera:
 
     Attributes:
         spec: What its frames look like.
-        fps: As far as the configuration tells; 0.0 if nobody does.
+        fps: As far as the controls tell; 0.0 if nobody does.
         notes: What it does differently from what was asked.
         shots: Collected, the oldest first; whoever takes one releases it.
     """
@@ -181,10 +181,10 @@ class PiCamera:
         defaults = self._picam.camera_configuration()["controls"]
         self._picam.set_controls(controls)
         self._expect(period_of(controls) or period_of(defaults))
-        self.fps = round(1e6 / self.period_us, 3) if self.period_us else 0.0
 
     def _expect(self, period_us: float) -> None:
         self.period_us = possible_period(self._picam, period_us)
+        self.fps = round(1e6 / self.period_us, 3) if self.period_us else 0.0
 
     def _completed(self, request: Request) -> None:
         self.shots.append(Shot(request, self))

@@ -68,8 +68,8 @@ class StereoSource(Source):
                 f"{right.spec.planes[0].shape}",
                 "choose a width and height that both have",
             )
-        self.fps, self.notes = left.fps, [*left.notes, *right.notes]
-        self._pairing = Pairing(round(left.period_us * 1000))
+        self.notes = [*left.notes, *right.notes]
+        self._keep_pace()
         return self._spec(left.spec.planes[0].shape)
 
     def grab(self, wake: int) -> Grab | None:
@@ -96,6 +96,7 @@ class StereoSource(Source):
             camera.check_controls(controls)  # of both, before one is changed
         for camera in self._cameras:
             camera.set_controls(controls)
+        self._keep_pace()
 
     def close(self) -> None:
         self._let_go()
@@ -105,6 +106,11 @@ class StereoSource(Source):
             while self._cameras:
                 self._cameras.pop().close()
             forget_closed()
+
+    def _keep_pace(self) -> None:
+        """Pair by the rate that the cameras have now."""
+        self.fps = self._cameras[0].fps
+        self._pairing.period_ns = round(self._cameras[0].period_us * 1000)
 
     def _spec(self, shape: tuple[int, ...]) -> FrameSpec:
         if self._asked.layout == "planes":

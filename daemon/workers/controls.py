@@ -22,7 +22,8 @@ def set_controls(source: Source | None, order: SetControls) -> CameraAnswer:
         log.exception("controls: not set")
         problem = SourceError(f"controls: {type(error).__name__}: {error}")
         return CameraAnswer(order.token, error=failed(problem))
-    return CameraAnswer(order.token, {"controls": order.controls})
+    result = {"controls": order.controls, "fps": source.fps}
+    return CameraAnswer(order.token, result)
 
 
 def failed(error: ImagempError) -> dict[str, str]:

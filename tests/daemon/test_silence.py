@@ -20,6 +20,7 @@ import signal
 import time
 from pathlib import Path
 
+from imagemp.daemon.sources.pace import Pace
 from imagemp.daemon.sources.synthetic import SyntheticSource
 
 
@@ -32,6 +33,14 @@ class Hanging(SyntheticSource):
         if self.grabbed == 50 and not self.first_seq:
             signal.pause()
         return super().grab(wake)
+
+
+class Slowed(SyntheticSource):
+    '''Has a rate that may be set.'''
+
+    def set_controls(self, controls):
+        self.fps = controls["FrameRate"]
+        self.pace = Pace(self.fps)
 
 
 class Opening(SyntheticSource):
@@ -112,6 +121,27 @@ def test_a_source_that_falls_silent_between_two_deadlines_is_aborted(
         stop(daemon)
 
     assert told["details"] == {"seconds": 2.0}
+
+
+@pytest.mark.system
+def test_a_camera_whose_rate_was_set_to_a_frame_in_three_seconds_is_not_silent(
+    tmp_path: Path,
+) -> None:
+    with (
+        daemon_with(tmp_path, "Slowed") as daemon,
+        listening(daemon, METRICS, EVENTS) as telemetry,
+    ):
+        begin(daemon)
+        wait_for(telemetry, METRICS, captured(50))
+        daemon.call("camera.set", controls={"FrameRate": 0.33})
+        report = wait_for(telemetry, METRICS, lambda m: m["target_fps"] == 0.33)
+        before = report["counts"]["captured"]
+        wait_for(telemetry, METRICS, captured(before + 2))
+        stop(daemon)
+        left = check_agreement(daemon)
+
+    told = [event["name"] for event in left.manifest.events]
+    assert not {"source_silent", "worker_died"} & set(told)
 
 
 @pytest.mark.system

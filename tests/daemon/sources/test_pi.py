@@ -377,6 +377,7 @@ def test_a_rate_set_while_it_runs_is_what_missed_frames_are_reckoned_by(
     source.set_controls({"FrameRate": 10.0})
 
     camera.give(4 * PERIOD_NS, 10 * PERIOD_NS, period_us=0)
+    assert source.fps == 10.0
     grabs = [source.grab(wake[0]), source.grab(wake[0])]
     assert [grab and grab.missed for grab in grabs] == [0, 1]
     source.close()

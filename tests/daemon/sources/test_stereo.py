@@ -141,6 +141,20 @@ def test_a_partner_is_within_half_a_period_of_the_rate_asked_for(wake: int) -> N
     source.close()
 
 
+def test_partners_may_be_further_apart_when_the_rate_was_lowered(wake: int) -> None:
+    source, _ = opened()
+    source.set_controls({"FrameRate": 10.0})
+    left, right = Picamera2.opened
+    left.give(PERIOD_NS)
+    right.give(PERIOD_NS + 40_000_000)
+
+    grab = source.grab(wake)
+
+    assert grab is not None
+    assert (grab.fields["skew_us"], source.fps) == (40_000.0, 10.0)
+    source.close()
+
+
 def test_an_order_wakes_it_while_one_camera_is_silent() -> None:
     ends = os.pipe()
     source, _ = opened()
