@@ -103,7 +103,7 @@ class Epoch:
     def made_after(self, t_ns: int, until_ns: int) -> int:
         """Give how many frames a camera made between its frame at `t_ns` and `until`.
 
-        None if it has no rate, or waits for us.
+        0 if it has no rate, or waits for us.
         """
         if not (t_ns and self.made.is_live and self.made.fps):
             return 0

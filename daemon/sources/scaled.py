@@ -1,5 +1,8 @@
 """Any source's frames, resized before they enter the ring."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from imagemp.errors import SourceError
@@ -51,6 +54,10 @@ class ScaledSource(Source):
         self.source.retrieve(Frame(self.full, frame.info))
         for name, resizer in self.resizers.items():
             resizer.resize(self.full[name], frame[name])
+
+    def set_controls(self, controls: Mapping[str, Any]) -> None:
+        self.source.set_controls(controls)
+        self.fps = self.source.fps
 
     def close(self) -> None:
         self.source.close()

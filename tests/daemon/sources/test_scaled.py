@@ -35,6 +35,9 @@ class Still(Source):
     def grab(self, wake: int) -> Grab | None:
         return Grab(5, missed=2, fields={"heat": 1.5})
 
+    def set_controls(self, controls: Mapping[str, Any]) -> None:
+        self.fps = controls["FrameRate"]
+
     def retrieve(self, frame: Frame) -> None:
         for name, pixels in self.planes.items():
             frame[name][:] = pixels
@@ -113,6 +116,15 @@ def test_everything_else_passes_through() -> None:
     assert grab == Grab(5, missed=2, fields={"heat": 1.5})
     assert (wrapped.fps, wrapped.notes) == (12.5, ["width is 4"])
     assert (source.first_seq, source.is_closed) == (9, True)
+
+
+def test_controls_reach_the_source_whose_frames_are_resized() -> None:
+    wrapped = ScaledSource(source := Still({"image": np.zeros((8, 8))}), 0.5)
+    wrapped.open()
+
+    wrapped.set_controls({"FrameRate": 5.0})
+
+    assert (source.fps, wrapped.fps) == (5.0, 5.0)
 
 
 @pytest.mark.parametrize("shape", [(9,), (2, 3, 4, 5), (4, 5, 6)])
