@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -22,7 +23,9 @@ from .sections import Config, PipelineConfig, ScheduleConfig
 from .sources import (
     ClassSource,
     FileSource,
+    PiSource,
     SourceConfig,
+    StereoSource,
     SyntheticSource,
 )
 from .values import format_size, itemsize
@@ -31,6 +34,9 @@ from .video import DEFAULT_CODEC, not_here, unfit
 WORKER_NBYTES = 60 * 2**20
 PAGE = 4096  # slots are whole pages
 PLANE_START = 64  # and planes start on a cache line
+
+Plane: TypeAlias = tuple[tuple[int, ...], str]
+"""Its shape and its dtype."""
 
 
 def check(config: Config, memory: Memory | None = None) -> list[Finding]:
@@ -65,8 +71,10 @@ def slot_nbytes(source: SourceConfig) -> int:
     return _round_up(end, PAGE)
 
 
-def planes_of(source: SourceConfig) -> list[tuple[tuple[int, ...], str]]:
+def planes_of(source: SourceConfig) -> list[Plane]:
     """Give shape and dtype of each plane; none if only the open source knows."""
+    if isinstance(source, PiSource | StereoSource):
+        return _planes_of_camera(source)
     if not isinstance(source, SyntheticSource):
         return []
     shape = source.frame_shape
@@ -74,6 +82,23 @@ def planes_of(source: SourceConfig) -> list[tuple[tuple[int, ...], str]]:
         shape = (*(max(1, round(n * source.scale)) for n in shape[:2]), *shape[2:])
     depth = [(shape[:2], "u2")] if source.depth else []
     return [(shape, source.dtype), *depth]
+
+
+def _planes_of_camera(source: PiSource | StereoSource) -> list[Plane]:
+    """Give what a camera of libcamera's gives if it does the size asked for."""
+    asked = (source.height, source.width)
+    height, width = (max(2, round(n * source.scale) // 2 * 2) for n in asked)
+    half, colours = (height // 2, width // 2), (3,) if source.format == "rgb" else ()
+    if isinstance(source, StereoSource):
+        if source.layout == "planes":
+            return [((height, width, *colours), "u1")] * 2
+        return [((height, 2 * width, *colours), "u1")]
+    if source.format == "yuv420":
+        return [((height, width), "u1"), (half, "u1"), (half, "u1")]
+    if source.format == "raw":
+        mode = source.mode
+        return [((mode[1], mode[0]), "u2")] if mode else []
+    return [((height, width, *colours), "u1")]
 
 
 def _floors(config: Config) -> list[Need]:

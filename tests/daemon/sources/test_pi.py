@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from imagemp.config import parse
+from imagemp.config.checking import planes_of
 from imagemp.daemon.sources.pi import PiSource
 from imagemp.errors import SourceError
-from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout
+from imagemp.frames import AnyArray, Frame, FrameInfo, FrameLayout, numpy_dtype
 from imagemp.spec import FrameSpec
 from tests.config.texts import example
 
@@ -244,6 +245,26 @@ def test_the_example_reaches_the_camera() -> None:
     wanted = {"FrameRate": 30.0, "ExposureTime": 5000, "AnalogueGain": 2.0}
     assert camera.controls == DEFAULTS | wanted | {"ScalerCrop": (820, 616, 1640, 1232)}
     assert source.notes == []
+    source.close()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'format = "grey"\nwidth = 101\nheight = 51',
+        'format = "rgb"\nscale = 0.3',
+        'format = "yuv420"\nwidth = 66\nheight = 34',
+        'format = "raw"\nmode = [1640, 1232]',
+    ],
+)
+def test_its_frames_are_those_that_config_check_reckons_with(keys: str) -> None:
+    text = f'[pipelines.cam0.source]\nkind = "picamera2"\n{keys}\n'
+    config = parse(text).pipelines["cam0"].source
+    source = PiSource(config.settings())
+
+    found = [(plane.shape, numpy_dtype(plane.dtype)) for plane in source.open().planes]
+
+    assert found == [(s, numpy_dtype(dtype)) for s, dtype in planes_of(config)]
     source.close()
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from imagemp.config import parse
+from imagemp.config.checking import planes_of
 from imagemp.daemon.sources.stereo import StereoSource
 from imagemp.errors import SourceError
-from imagemp.frames import Frame, FrameInfo, FrameLayout
+from imagemp.frames import Frame, FrameInfo, FrameLayout, numpy_dtype
 from imagemp.spec import FrameSpec
 from tests.config.texts import example
 
@@ -101,6 +102,21 @@ def test_the_example_makes_the_frames_of_processedpirecorders_stereopi(
         assert (got["transform"].hflip, got["transform"].vflip) == (True, False)
         assert got["sensor"]["output_size"] == (1640, 1232)
         assert camera.controls["ScalerCrop"] == (0, 0, 3280, 2464)
+    source.close()
+
+
+@pytest.mark.parametrize("layout", ["side-by-side", "planes"])
+@pytest.mark.parametrize("format_", ["grey", "rgb"])
+def test_its_frames_are_those_that_config_check_reckons_with(
+    layout: str, format_: str
+) -> None:
+    keys = f'kind = "stereo"\nlayout = "{layout}"\nformat = "{format_}"\n'
+    config = parse(f"[pipelines.cam0.source]\n{keys}").pipelines["cam0"].source
+    source = StereoSource(config.settings())
+
+    found = [(plane.shape, numpy_dtype(plane.dtype)) for plane in source.open().planes]
+
+    assert found == [(s, numpy_dtype(dtype)) for s, dtype in planes_of(config)]
     source.close()
 
 
