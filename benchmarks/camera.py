@@ -200,12 +200,11 @@ def by_pre_callback(frames: int) -> Tally:
     done = Event()
 
     def copy(request: object) -> None:
-        if tally.is_done:
-            return
-        tally.before()
-        with picamera2.MappedArray(request, "main") as mapped:
-            np.copyto(tally.array, mapped.array[:HEIGHT, :WIDTH])
-        tally.after()
+        if not tally.is_done:
+            tally.before()
+            with picamera2.MappedArray(request, "main") as mapped:
+                np.copyto(tally.array, mapped.array[:HEIGHT, :WIDTH])
+            tally.after()
         if tally.is_done:
             done.set()
 
