@@ -86,12 +86,26 @@ def _rooms(book: "_Book", labels: Labels, body: Body) -> None:
 
 def _readings(book: "_Book", labels: Labels, body: Body) -> None:
     for name, encoder in (body.get("encoders") or {}).items():
-        book.add("bytes", {**labels, "encoder": name}, encoder.get("bytes"))
+        own = {**labels, "encoder": name}
+        book.add("bytes", own, encoder.get("bytes"))
+        book.add("durable_lag", own, _seconds(encoder.get("durable_lag_ms")))
+    for name, callback in (body.get("callbacks") or {}).items():
+        own = {**labels, "callback": name}
+        for counter in ("errors", "over_budget"):
+            book.add(counter, own, callback.get(counter))
+        _quantiles(book, "took", own, callback.get("took_ms") or {})
     for name, lag in (body.get("lag_ms") or {}).items():
-        for quantile in ("p50", "p99"):
-            found = lag.get(quantile)
-            own = {**labels, "reader": name, "quantile": f"0.{quantile[1:]}"}
-            book.add("lag", own, None if found is None else found / 1000)
+        _quantiles(book, "lag", {**labels, "reader": name}, lag)
+
+
+def _quantiles(book: "_Book", name: str, labels: Labels, found_ms: Body) -> None:
+    for quantile in ("p50", "p99"):
+        own = {**labels, "quantile": f"0.{quantile[1:]}"}
+        book.add(name, own, _seconds(found_ms.get(quantile)))
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1000
 
 
 def _counts(book: "_Book", labels: Labels, counts: Body) -> None:
@@ -165,6 +179,10 @@ _MEANINGS = {
     "used": ("slots_used", "gauge", "Places that are taken."),
     "high_water": ("slots_high_water", "gauge", "The most that were taken at once."),
     "lag": ("lag_seconds", "gauge", "From publishing to a reader's taking it."),
+    "durable_lag": ("durable_lag_seconds", "gauge", "Age of what a cut would cost."),
+    "errors": ("callback_errors", "counter", "Calls of a callback that raised."),
+    "over_budget": ("callback_over_budget", "counter", "Calls that took too long."),
+    "took": ("callback_call_seconds", "gauge", "How long calls of a callback take."),
     "bytes": ("written_bytes", "counter", "Bytes an encoder has written."),
     "disk_free": ("disk_free_bytes", "gauge", "Free on the disk of recordings."),
     "disk_left": ("disk_left_bytes", "gauge", "What may still be recorded."),

@@ -59,15 +59,16 @@ def _readers(body: Body) -> Iterable[Fact]:
     """Tell what each encoder and callback took, and how late."""
     counts, speeds = body.get("counts") or {}, body.get("encoders") or {}
     for name, taken in (counts.get("encoders") or {}).items():
-        told = f"recorded {taken.get('recorded', 0)}"
-        if "durable" in taken:
-            told += f"  durable {taken['durable']}"
         speed = speeds.get(name) or {}
+        told = f"recorded {taken.get('recorded', 0)}{_durable(taken, speed)}"
         gate = gate_text(speed)
         told += f"  {gate}" if gate else ""
         yield name, Text(told + _lost(taken) + _speed(speed))
     for name, taken in (counts.get("callbacks") or {}).items():
         yield name, Text(f"delivered {taken.get('delivered', 0)}" + _lost(taken))
+    for name, calls in (body.get("callbacks") or {}).items():
+        style = "red" if calls.get("errors") else ""
+        yield f"calls {name}", Text(_calls(calls), style=style)
     for name, lag in (body.get("lag_ms") or {}).items():
         p50, p99 = lag.get("p50") or 0.0, lag.get("p99") or 0.0
         yield f"lag {name}", Text(f"p50 {p50:.1f} ms  p99 {p99:.1f} ms")
@@ -99,6 +100,25 @@ def _bar(done: float, of: float, told: str) -> RenderableType:
 def _lost(taken: Body) -> str:
     text = causes_text(taken.get("skipped"))
     return "" if text == "0" else f"  skipped {text}"
+
+
+def _durable(taken: Body, encoder: Body) -> str:
+    """Tell what is on the disk for certain, and what a power cut would cost now."""
+    if "durable" not in taken:
+        return ""
+    behind = max(0, taken.get("recorded", 0) - taken["durable"])
+    lag_ms = encoder.get("durable_lag_ms") or 0.0
+    since = f" ({lag_ms:.0f} ms)" if behind else ""
+    return f"  durable {taken['durable']}, {behind} behind{since}"
+
+
+def _calls(calls: Body) -> str:
+    """Tell how long the calls of a callback take, and which did not go well."""
+    took = calls.get("took_ms") or {}
+    p50, p99 = took.get("p50") or 0.0, took.get("p99") or 0.0
+    errors, over = calls.get("errors") or 0, calls.get("over_budget") or 0
+    told = f"p50 {p50:.2f} ms  p99 {p99:.2f} ms"
+    return f"{told}  errors {errors}  over budget {over}"
 
 
 def _speed(encoder: Body) -> str:

@@ -207,6 +207,7 @@ def _encoders(session: Session, meter: Meter) -> dict[str, Any]:
             told[name] |= {
                 "mb_s": meter.mb_s.get(name, 0.0),
                 "bytes": report.numbers["bytes"],
+                "durable_lag_ms": report.numbers.get("durable_lag_ms", 0.0),
             }
     return told
 

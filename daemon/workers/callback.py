@@ -65,6 +65,7 @@ class CallbackWorker(Consumer):
         self.code = UserCode(msgspec.convert(order.config, CallbackPlan))
         self.code.go_on_from(order.counts.get("numbers", {}))
         self.code.voice, self.code.on_trigger = self._voice, self._trigger
+        self.code.on_event = self.tell
         return ""
 
     def catch_up(self, index: int) -> None:

@@ -153,6 +153,9 @@ class Consumer(Worker):
 
     def report(self) -> None:
         """Tell the numbers of this instant."""
+        numbers = self.numbers()
+        if numbers.get("durable_lag_ms"):
+            self._cadence.mark()  # it will change, though no frame may come
         self.tell(
             Report(
                 self.session,
@@ -160,8 +163,7 @@ class Consumer(Worker):
                 self.recorded,
                 self.durable,
                 dict(self.skipped),
-                self.numbers()
-                | {"lag_ms": percentiles(self._lags), "place": self.place},
+                numbers | {"lag_ms": percentiles(self._lags), "place": self.place},
             )
         )
 

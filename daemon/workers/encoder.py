@@ -138,12 +138,10 @@ class Encoder(Consumer):
 
     def numbers(self) -> dict[str, Any]:
         numbers = {"callbacks": self.inline.numbers(), "seen": self.inline.seen}
-        numbers |= self.hold.numbers()
-        if (recording := self.recorder.recording) is not None:
-            numbers["bytes"] = recording.bytes_written
+        numbers |= self.hold.numbers() | self.recorder.numbers()
         if self.guard is not None:
             numbers["disk"] = self.guard.told
-            if recording is not None:
+            if (recording := self.recorder.recording) is not None:
                 waiting = self.feed.published - self.handled
                 self.guard.mark(recording, waiting, self._fps)
         return numbers

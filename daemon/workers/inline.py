@@ -62,6 +62,7 @@ class InlineCallbacks:
         for name, code in self._codes.items():
             code.voice = self._voices.get(name)
             code.on_trigger = partial(self._trigger, session, name)
+            code.on_event = self._tell
 
     def open(self, spec: FrameSpec) -> None:
         """The frames look like this."""

@@ -7,6 +7,7 @@ number, how many were handled, tells a successor where to go on.
 import signal
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from imagemp.errors import DiskError
 from imagemp.frames import Frame
@@ -59,6 +60,13 @@ class Recorder:
     def durable(self) -> int:
         """Recorded frames that would outlive a power cut."""
         return self.recording.durable if self.recording is not None else 0
+
+    def numbers(self) -> dict[str, Any]:
+        """Give the size of the recording, and how late it is on the disk."""
+        if self.recording is None:
+            return {}
+        lag_ms = round(self.recording.durable_lag_s * 1000, 1)
+        return {"bytes": self.recording.bytes_written, "durable_lag_ms": lag_ms}
 
     def files(self) -> list[RecordedFile]:
         """Give all files of the recording, if there is one."""

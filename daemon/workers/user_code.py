@@ -57,6 +57,7 @@ class UserCode:
         voice: Where messages go, once there is somewhere; its owner closes it, for
             it outlives the session.
         on_trigger: Called when it triggers, with what it says about it.
+        on_event: Called with what an operator should hear of.
         sent: Messages that went out.
         unsent: Messages nobody took: no reader, or it was too slow.
         errors: How often the user's code raised.
@@ -70,6 +71,7 @@ class UserCode:
         self.took_ns: deque[int] = deque(maxlen=TIMES)
         self.voice: socket.socket | None = None
         self.on_trigger: Callable[[str], None] = lambda _note: None
+        self.on_event: Callable[[Event], object] = lambda _event: None
         self._callback = self._load()
         self._is_set_up = False
 
@@ -149,8 +151,13 @@ class UserCode:
 
     def _took(self, passed_ns: int) -> None:
         self.took_ns.append(passed_ns)
-        budget_ms = self.plan.budget_ms
-        self.over_budget += bool(budget_ms and passed_ns > budget_ms * 1e6)
+        took_ms, budget_ms = passed_ns / 1e6, self.plan.budget_ms
+        if not budget_ms or took_ms <= budget_ms:
+            return
+        self.over_budget += 1
+        if self.over_budget == 1:  # the others are a number in the reports
+            whose = {"callback": self.plan.name, "took_ms": round(took_ms, 1)}
+            self.on_event(Event("over_budget", {**whose, "budget_ms": budget_ms}))
 
     def _trigger(self, note: str = "") -> None:
         self.on_trigger(str(note)[:MAX_NOTE])

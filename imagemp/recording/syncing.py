@@ -5,6 +5,7 @@ serves many frames, and syncs. `os.fdatasync` lets go of the GIL: the writer goe
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -28,13 +29,29 @@ class SyncThread:
         self._period_s = period_s
         self._dirty = threading.Event()
         self._closing = threading.Event()
+        self._marked_at = 0.0
+        self._under_way: float | None = None  # the oldest mark that is being synced
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def mark(self) -> None:
         """Say that there is something to sync."""
         if not self._dirty.is_set():
+            self._marked_at = time.monotonic()
             self._dirty.set()
+
+    def lag_s(self) -> float:
+        """Give how long the oldest mark has waited for its sync; 0: there is none.
+
+        Called by the thread that marks.
+        """
+        if self._closing.is_set():
+            return 0.0  # who closes it syncs what is left
+        if (oldest := self._under_way) is None:
+            if not self._dirty.is_set():
+                return 0.0
+            oldest = self._marked_at
+        return time.monotonic() - oldest
 
     def close(self) -> None:
         """End the thread, after the sync under way. May be called twice."""
@@ -47,9 +64,11 @@ class SyncThread:
             self._dirty.wait()
             if self._closing.wait(self._period_s):
                 return
+            self._under_way = self._marked_at
             self._dirty.clear()
             try:
                 self._sync()
             except OSError as error:
                 self.error = error
                 return
+            self._under_way = None

@@ -105,6 +105,11 @@ class Recording:
         return self._segment.nbytes + sum(file.bytes for file in self._ended)
 
     @property
+    def durable_lag_s(self) -> float:
+        """How long the oldest frame has been recorded that is not durable."""
+        return self._syncing.lag_s()
+
+    @property
     def in_flight(self) -> int:
         """Frames that were submitted and are not yet recorded."""
         return len(self._press) if self._press is not None else 0

@@ -43,7 +43,11 @@ METRICS: Document = {
         {"name": "main", "kind": "encoder", "pid": 7, "state": "RUNNING",
          "restarts": 0, "rss": 2**20, "cpu": 0.125},
     ],
-    "encoders": {"main": {"mb_s": 9.2, "bytes": 2**30}},
+    "encoders": {"main": {"mb_s": 9.2, "bytes": 2**30, "durable_lag_ms": 180.4}},
+    "callbacks": {
+        "motion": {"sent": 9, "unsent": 0, "errors": 1, "over_budget": 3,
+                   "took_ms": {"p50": 0.41, "p99": 2.75}},
+    },
     "lag_ms": {"motion": {"p50": 0.4, "p99": 2.5}},
     "elapsed_s": 65.0,
     "duration_s": 300.0,

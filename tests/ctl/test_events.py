@@ -95,7 +95,8 @@ def test_top_once_shows_all_that_a_report_tells(
         "imagempd is running", "29.9 of 30.0 fps", "3 (ring_full 3)",
         "2 (sensor_gap 2)", "3/32 (max 12)", "0/64 (max 5)", "p50 0.4 ms  p99 2.5 ms",
         "9.2 MB/s", "1.0 GiB", "16.0 GiB free, 1:05:00 left", "12.5 %",
-        "skipped 2 (behind 2)",
+        "skipped 2 (behind 2)", "durable 90, 6 behind (180 ms)",
+        "p50 0.41 ms  p99 2.75 ms  errors 1  over budget 3",
     ):  # fmt: skip
         assert text in told
 
@@ -110,6 +111,8 @@ def test_top_once_with_json_is_one_document(
     told = json.loads(capsys.readouterr().out)
     assert told["state"] == STATUS
     assert told["metrics"]["cam0"]["fps"] == 29.9
+    assert told["metrics"]["cam0"]["encoders"]["main"]["durable_lag_ms"] == 180.4
+    assert told["metrics"]["cam0"]["callbacks"]["motion"]["over_budget"] == 3
 
 
 def test_top_bears_a_daemon_that_says_next_to_nothing(

@@ -44,6 +44,11 @@ def test_prometheus_reads_what_status_and_reports_tell(
         0.0025
     )
     assert value(found, "written_bytes_total", **cam0, encoder="main") == 2**30
+    assert value(found, "durable_lag_seconds", **cam0, encoder="main") == 0.1804
+    assert value(found, "callback_errors_total", **cam0, callback="motion") == 1
+    assert value(found, "callback_over_budget_total", **cam0, callback="motion") == 3
+    took = {**cam0, "callback": "motion", "quantile": "0.99"}
+    assert value(found, "callback_call_seconds", **took) == 0.00275
     assert value(found, "session_info", **cam0, session=SESSION) == 1
 
 

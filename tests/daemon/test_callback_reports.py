@@ -73,6 +73,8 @@ def test_the_reports_tell_how_a_callback_fares(tmp_path: Path, inline: str) -> N
 
     with running(tmp_path, CONFIG + inline) as daemon:
         counts, report = recorded(daemon)
+        events = daemon.manifest().events
+        log = daemon.log.read_text()
 
     numbers = report["callbacks"]["slow"]
     delivered = FRAMES - 1  # but for the one that it did not want
@@ -83,6 +85,10 @@ def test_the_reports_tell_how_a_callback_fares(tmp_path: Path, inline: str) -> N
     assert numbers["over_budget"] >= calls // 2
     assert numbers["took_ms"]["p99"] >= 20
     assert numbers["errors"] == 0
+    (over,) = [event for event in events if event["name"] == "over_budget"]
+    assert (over["callback"], over["budget_ms"]) == ("slow", 15)
+    assert over["took_ms"] > 15
+    assert log.count("over_budget") == 1
 
 
 def test_what_a_callback_raises_is_a_number_an_event_and_a_traceback(

@@ -71,6 +71,7 @@ def test_the_fields_stand_before_the_traceback() -> None:
         ("gave_up", {}, logging.ERROR),
         ("evicted", {}, logging.WARNING),
         ("nobody knows", {}, logging.WARNING),
+        ("over_budget", {"took_ms": 30.0}, logging.WARNING),
         ("capture_back", {"missed": 0}, logging.INFO),
         ("capture_back", {"missed": 3}, logging.WARNING),
         ("complete", {"dropped": {}, "missed": {}}, logging.INFO),

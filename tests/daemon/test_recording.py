@@ -465,7 +465,7 @@ def test_a_full_segment_is_followed_by_another(
 
 
 def test_sync_ms_says_how_soon_frames_are_durable(daemon: Daemon) -> None:
-    durable = []
+    durable, lags_ms = [], []
     for sync_ms in (1, 60_000):
         with listening(daemon, METRICS) as telemetry:
             asked = [f"encoder.sync_ms={sync_ms}"]
@@ -477,10 +477,33 @@ def test_sync_ms_says_how_soon_frames_are_durable(daemon: Daemon) -> None:
             )
         daemon.call("session.stop", pipelines=["cam0"])
         durable.append(told["counts"]["encoders"]["main"]["durable"])
+        lags_ms.append(told["encoders"]["main"]["durable_lag_ms"])
         main = check_agreement(daemon).counts.encoders["main"]
         assert main.durable == main.recorded
 
     assert durable[0] > 0 == durable[1]
+    assert lags_ms[1] >= 100  # the first of 100 frames is half a second old
+
+
+def test_that_a_frame_is_durable_is_told_though_no_other_comes(daemon: Daemon) -> None:
+    with listening(daemon, METRICS) as telemetry:
+        daemon.call(
+            "session.start",
+            pipelines=["cam0"],
+            overrides=["schedule.trigger=true", "encoder.sync_ms=400"],
+        )
+        daemon.call("trigger", pipelines=["cam0"], n=1)
+        lags_ms: list[float] = []
+
+        def is_durable(report: dict[str, Any]) -> bool:
+            lags_ms.append(report["encoders"].get("main", {}).get("durable_lag_ms", 0))
+            encoder = report["counts"]["encoders"].get("main", {})
+            return bool(encoder.get("durable") == encoder.get("recorded") == 1)
+
+        wait_for(telemetry, METRICS, is_durable)
+    daemon.call("session.stop", pipelines=["cam0"])
+
+    assert lags_ms[-1] == 0
 
 
 def test_the_name_of_an_encoder_can_not_change_for_one_session(daemon: Daemon) -> None:

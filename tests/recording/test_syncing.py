@@ -2,6 +2,7 @@
 
 import errno
 import threading
+import time
 
 from imagemp.recording.syncing import SyncThread
 
@@ -51,3 +52,29 @@ def test_an_error_ends_the_thread_and_is_kept() -> None:
 
     assert thread.error is not None
     assert thread.error.errno == errno.EIO
+
+
+def test_the_lag_is_that_of_the_oldest_mark_until_it_is_synced() -> None:
+    begun, may_end = threading.Semaphore(0), threading.Semaphore(0)
+
+    def sync() -> None:
+        begun.release()
+        assert may_end.acquire(timeout=10)
+
+    thread = SyncThread(sync, period_s=0)
+    lags = [thread.lag_s()]
+    thread.mark()
+    assert begun.acquire(timeout=10)
+    lags.append(thread.lag_s())
+    second_at = time.monotonic()
+    thread.mark()
+    lags.append(thread.lag_s())
+    may_end.release()
+    assert begun.acquire(timeout=10)
+    of_the_second, most = thread.lag_s(), time.monotonic() - second_at
+    may_end.release()
+    thread.close()
+
+    assert 0 == lags[0] < lags[1] < lags[2]
+    assert 0 < of_the_second <= most
+    assert thread.lag_s() == 0

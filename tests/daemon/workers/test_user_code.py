@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from imagemp.daemon.workers.orders import Event
 from imagemp.daemon.workers.user_code import CallbackPlan, UserCode, voice_of
 from imagemp.errors import CallbackError
 from imagemp.frames import Frame, FrameInfo
@@ -198,6 +199,8 @@ def test_it_is_first_called_when_the_buffer_is_full_if_asked(load: Load) -> None
 
 def test_calls_that_take_longer_than_they_may_are_counted(load: Load) -> None:
     code, free = load("Slow", budget_ms=15), load("Slow")
+    events: list[Event] = []
+    code.on_event = free.on_event = events.append
 
     for n in (0, 30, 0, 40):
         code.process(frame(n))
@@ -206,6 +209,7 @@ def test_calls_that_take_longer_than_they_may_are_counted(load: Load) -> None:
     assert code.over_budget >= 2  # a busy machine may have made more of them slow
     assert free.over_budget == 0
     assert code.numbers()["took_ms"]["p99"] >= 40
+    assert [event.name for event in events] == ["over_budget"]
 
 
 def test_a_successor_counts_on(load: Load) -> None:
