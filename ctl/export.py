@@ -35,16 +35,28 @@ class RecordingsExport(Verb):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_session(parser)
         parser.add_argument(
-            "-o", "--output", type=Path, metavar="PATH", required=True, help="where to"
+            "-o",
+            "--output",
+            type=Path,
+            metavar="PATH",
+            required=True,
+            help="where to; for png a folder",
         )
         parser.add_argument(
             "--format", choices=FORMATS, help="default: by the end of PATH"
         )
         parser.add_argument(
-            "--frames", type=frames, metavar="A:B", default=slice(None), help="which"
+            "--frames",
+            type=frames,
+            metavar="A:B",
+            default=slice(None),
+            help="by number, from 0, without B; the last ten with --frames=-10:",
         )
         parser.add_argument(
-            "--encoder", metavar="NAME", default="main", help="default: main"
+            "--encoder",
+            metavar="NAME",
+            default="main",
+            help="whose recording; default: main",
         )
         parser.add_argument("--plane", metavar="NAME", help="default: the first one")
         parser.add_argument(

@@ -39,16 +39,22 @@ class Start(Verb):
             metavar="S",
             help="counted from the first frame: 60, 90s, 5m, 1h",
         )
-        parser.add_argument("--frames", type=frames, metavar="N")
         parser.add_argument(
-            "--at", type=_at, metavar="TIME", help="10:30 or 2026-11-20T10:30:00Z"
+            "--frames", type=frames, metavar="N", help="end after so many frames"
+        )
+        parser.add_argument(
+            "--at",
+            type=_at,
+            metavar="TIME",
+            help="10:30, the next one, or 2026-11-20T10:30:00Z, local without a zone; "
+            "refused while the system clock is not synchronised",
         )
         parser.add_argument(
             "--in",
             dest="start_in_s",
             type=duration_s,
             metavar="S",
-            help="the first frame so long after the start: 10, 5m",
+            help="the first frame so long after: 10, 5m; schedule.start_in_s",
         )
         parser.add_argument(
             "--force",
@@ -62,7 +68,7 @@ class Start(Verb):
             default=[],
             type=_override,
             metavar="KEY=VALUE",
-            help="a setting for this session alone, source.fps=10",
+            help="a setting for this session alone, source.fps=10; may be repeated",
         )
         _add_stays(parser)
 

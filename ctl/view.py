@@ -49,7 +49,7 @@ class ViewFrames(Verb):
             help="source (default), encoder: what it records, encoder:NAME, "
             "or callback:NAME: what it returns",
         )
-        parser.add_argument("--plane", help="of a frame that has several")
+        parser.add_argument("--plane", help="of several; default: its image")
         parser.add_argument(
             "--fps",
             type=rate,
@@ -60,14 +60,18 @@ class ViewFrames(Verb):
             "--duration", type=duration_s, metavar="S", help="then leave"
         )
         parser.add_argument(
-            "--save", type=Path, metavar="PNG", help="save a picture and leave"
+            "--save",
+            type=Path,
+            metavar="PNG",
+            help="save what the window would show, and leave; no display is needed",
         )
         parser.add_argument(
             "--timeout",
             type=duration_s,
             default=FRAME_S,
             metavar="S",
-            help=f"how long --save waits for a frame, {FRAME_S:g} s unless given",
+            help=f"how long --save waits for a frame, {FRAME_S:g} s unless given; "
+            "then the exit code is 6",
         )
 
     def run(self, args: Namespace, output: Output) -> Exit:

@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
+from docs.generate.__main__ import FOLDER
+from docs.generate.__main__ import PAGES as MADE
 from imagemp.config import (
     CallbackConfig,
     ClassSource,
@@ -273,3 +275,10 @@ def test_the_index_names_every_page() -> None:
     assert [
         str(p) for p in pages if f"({p}" not in index and p.name != "README.md"
     ] == []
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_page_of_the_reference_is_up_to_date(name: str) -> None:
+    is_same = (FOLDER / name).read_text() == MADE[name]()
+
+    assert is_same, f"docs/reference/{name} is not what the code says: run make docs"

@@ -10,7 +10,7 @@ import pytest
 from imagemp import codes, errors, topics
 from imagemp.messages import METHODS, Problem, Reply, Request, SessionStart
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,8 @@ def test_every_code_is_a_constant_with_a_meaning() -> None:
 
 
 def test_every_method_parameter_and_code_is_in_the_manual() -> None:
-    manual = DOCUMENT.read_text()
+    pages = ("protocol.md", "reference/protocol.md")
+    manual = "".join((DOCS / page).read_text() for page in pages)
     fields = {f for kind in METHODS.values() for f in kind.__struct_fields__}
 
     words = {*METHODS, *fields, *codes.CODES}
