@@ -48,9 +48,10 @@ class Wait(Verb):
     """Wait until sessions have ended; the exit code is theirs.
 
     Wire: session.wait {"pipelines": ["cam0"]}
-    Exit code 0 if all are complete, 7 if one is not, 6 after --timeout. --until waits
-    for less, in all of these pipelines: running, captured=N or recorded=N, the frames
-    of the session; a session that ends before is exit code 7.
+    Exit code 0 if all are complete, 7 if one is not, 6 after --timeout. The last
+    session of a pipeline will do, though it is over. --until waits for less, in all
+    of these pipelines: running, captured=N or recorded=N, the frames of the session;
+    a session that ends before is exit code 7.
     """
 
     name = "wait"

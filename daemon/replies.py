@@ -56,14 +56,6 @@ def record(crews: list[Crew], params: messages.Record, *, is_on: bool) -> Result
     return {"pipelines": [crew for crew, _ in done], "encoders": names}
 
 
-def only(crews: list[Crew]) -> Crew:
-    """Give the one that is meant where none was named."""
-    if len(crews) > 1:
-        names = ", ".join(crew.plan.name for crew in crews)
-        raise ControlError("E_PARAMS", f"pipeline: several run, name one of {names}")
-    return crews[0]
-
-
 def problem(error: ImagempError) -> dict[str, Any]:
     """Give an error as the wire has it."""
     code = error.code if error.code in codes.CODES else "E_CONFIG"
@@ -74,8 +66,3 @@ def problem(error: ImagempError) -> dict[str, Any]:
         "hint": error.hint,
         "retryable": retryable,
     }
-
-
-def session_id_of(crew: Crew) -> str | None:
-    """Give the id of the session that is on, or of the last one."""
-    return crew.session.facts.id if crew.session is not None else None

@@ -14,7 +14,7 @@ from imagemp.clock import is_synchronised
 from imagemp.config import Config, with_overrides
 from imagemp.errors import ControlError, ImagempError, RingError
 
-from . import replies
+from . import replies, scope
 from .cameras import look
 from .crew import Crew, StartOrder
 from .logs import fields
@@ -128,7 +128,9 @@ class Requests:
         self, params: messages.SessionStop, _asked: Asked
     ) -> Result:
         """Stop sessions; answers when all is drained and closed."""
-        crews = self._busy(params.pipelines, params.session, "stop", awaited=True)
+        crews = scope.busy(
+            self._crews, params.pipelines, "stop", params.session, awaited=True
+        )
         for crew in crews:
             crew.stop(now=params.now)
         return await replies.results(replies.sessions_of(crews))
@@ -137,44 +139,35 @@ class Requests:
         self, params: messages.SessionWait, _asked: Asked
     ) -> Result:
         """Answer when sessions are done, or have their first frame."""
-        sessions = replies.sessions_of(self._waited_for(params))
+        sessions = scope.waited_for(self._crews, params.pipelines, params.session)
         if params.until == "first":
             return await replies.firsts(sessions)
         return await replies.results(sessions)
 
     async def do_trigger(self, params: messages.Trigger, _asked: Asked) -> Result:
         """Have frames taken now, or what is around now recorded."""
-        crews = self._busy(params.pipelines, None, "trigger")
+        crews = scope.busy(self._crews, params.pipelines, "trigger")
         for crew in crews:
             crew.trigger(params.n)
         return {"pipelines": [crew.plan.name for crew in crews]}
 
     async def do_record_start(self, params: messages.Record, _asked: Asked) -> Result:
         """Record from now on."""
-        crews = self._busy(params.pipelines, None, "record")
+        crews = scope.busy(self._crews, params.pipelines, "record")
         return replies.record(crews, params, is_on=True)
 
     async def do_record_stop(self, params: messages.Record, _asked: Asked) -> Result:
         """Record no more from now on."""
-        crews = self._busy(params.pipelines, None, "record")
+        crews = scope.busy(self._crews, params.pipelines, "record")
         return replies.record(crews, params, is_on=False)
 
     async def do_callback_send(
         self, params: messages.CallbackSend, _asked: Asked
     ) -> Result:
         """Hand a message to a callback."""
-        named = [params.pipeline] if params.pipeline else []
-        crews = self._crews(named)
-        having = [c for c in crews if c.plan.worker_of(params.callback) is not None]
-        if len(having) != 1:
-            found = "no pipeline has" if not having else "several pipelines have"
-            raise ControlError(
-                "E_PARAMS",
-                f"callback: {found} one called {params.callback!r}",
-                "name the pipeline with --pipeline" if having else "",
-            )
-        having[0].deliver(params.callback, params.body)
-        return {"pipeline": having[0].plan.name}
+        crew = scope.crew_with(self._crews, params.pipeline, params.callback)
+        crew.deliver(params.callback, params.body)
+        return {"pipeline": crew.plan.name}
 
     async def do_camera_list(self, _: messages.CameraList, _asked: Asked) -> Result:
         """Tell what cameras there are."""
@@ -182,29 +175,17 @@ class Requests:
 
     async def do_camera_set(self, params: messages.CameraSet, _asked: Asked) -> Result:
         """Set controls of a camera that runs."""
-        crews = self._busy([params.pipeline] if params.pipeline else [], None, "set")
-        return await replies.only(crews).set_controls(params.controls)
+        crews = scope.busy(self._crews, scope.names(params.pipeline), "set")
+        return await scope.only(crews).set_controls(params.controls)
 
     async def do_worker_restart(
         self, params: messages.WorkerRestart, _asked: Asked
     ) -> Result:
         """End a worker's process; its post fills itself again."""
-        daemon = self._daemon
         if params.worker == "gateway":
-            asyncio.get_running_loop().call_soon(daemon.gateway.kill)
-            return {"worker": "gateway"}
-        named = [params.pipeline] if params.pipeline else []
-        posts = [
-            crew.posts[params.worker]
-            for crew in self._crews(named)
-            if params.worker in crew.posts
-        ]
-        if len(posts) != 1:
-            found = "no pipeline has" if not posts else "several pipelines have"
-            raise ControlError(
-                "E_PARAMS", f"worker: {found} one called {params.worker!r}"
-            )
-        posts[0].restart()
+            asyncio.get_running_loop().call_soon(self._daemon.gateway.restart)
+        else:
+            scope.post(self._crews, params.pipeline, params.worker).restart()
         return {"worker": params.worker}
 
     async def do_config_show(
@@ -225,6 +206,10 @@ class Requests:
 
     # -- steps
 
+    @property
+    def _crews(self) -> dict[str, Crew]:
+        return self._daemon.crews
+
     async def _start(self, params: messages.SessionStart) -> Result:
         """Start all or none; then wait for what was asked to wait for."""
         if self._daemon.is_stopping:
@@ -232,7 +217,7 @@ class Requests:
         at_unix = params.at_unix()
         if at_unix is not None and not params.force:
             check_clock(is_right=is_synchronised())
-        crews = self._crews(params.pipelines)
+        crews = scope.named(self._crews, params.pipelines)
         if not crews:
             raise ControlError(
                 "E_CONFIG", "pipelines: there is none in the configuration"
@@ -262,40 +247,3 @@ class Requests:
             if params.wait == "done"
             else replies.begun(sessions)
         )
-
-    def _crews(self, names: list[str]) -> list[Crew]:
-        crews = self._daemon.crews
-        for name in names:
-            if name not in crews:
-                known = ", ".join(crews) or "none"
-                raise ControlError(
-                    "E_PARAMS", f"pipelines: no {name!r}; there is {known}"
-                )
-        return [crews[name] for name in names or crews]
-
-    def _busy(
-        self, names: list[str], session: str | None, what: str, *, awaited: bool = False
-    ) -> list[Crew]:
-        """Give those whose session is on; or, `awaited`, is to be tried again."""
-        crews = self._crews(names)
-        busy = [
-            crew
-            for crew in crews
-            if (crew.is_busy or (awaited and crew.again.is_waiting))
-            and session in (None, replies.session_id_of(crew))
-        ]
-        if not busy or (names and len(busy) != len(crews)):
-            idle = ", ".join(c.plan.name for c in crews if c not in busy)
-            told = f"{what}: no session is on: {idle or 'no pipeline'}"
-            raise ControlError("E_NOT_RUNNING", told)
-        return busy
-
-    def _waited_for(self, params: messages.SessionWait) -> list[Crew]:
-        """Those that run; a session named may be over already."""
-        crews = self._crews(params.pipelines)
-        if params.session is None:
-            return self._busy(params.pipelines, None, "wait")
-        known = [c for c in crews if replies.session_id_of(c) == params.session]
-        if not known:
-            raise ControlError("E_NOT_RUNNING", f"wait: no session {params.session!r}")
-        return known

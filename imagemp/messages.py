@@ -156,7 +156,7 @@ class SessionWait(Params, frozen=True):
     """Answer when a session is done, or has its first frame.
 
     Attributes:
-        pipelines: Empty: all that run.
+        pipelines: Empty: all that run; if none does, the last session of each.
         session: Wait for this one.
         until: What to wait for.
     """
