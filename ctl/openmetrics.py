@@ -189,7 +189,11 @@ _MEANINGS = {
     "temperature_c": ("temperature_celsius", "gauge", "Of the processor."),
     "throttled": ("throttled_flags", "gauge", "A Pi's throttling flags; 0 is well."),
     "worker_up": ("worker_up", "gauge", "1 while the process runs."),
-    "restarts": ("worker_restarts", "counter", "How often it was started anew."),
+    "restarts": (
+        "worker_restarts",
+        "counter",
+        "How often it failed and was started anew.",
+    ),
     "rss": ("worker_resident_bytes", "gauge", "Its resident memory."),
     "cpu": ("worker_cpu_ratio", "gauge", "Its share of one core."),
 }

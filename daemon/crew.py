@@ -22,6 +22,7 @@ from .accounts import Facts
 from .autostart import Autostart
 from .cameras import Controls, with_controls
 from .door import Guest
+from .life import Life
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
 from .run import Publish, Run
@@ -72,9 +73,7 @@ class Crew:
         self._tokens = count(int.from_bytes(os.urandom(2), "big"))
         watch = Watch(self._ready, self._told, self._died)
         self.posts = {
-            w.name: Post(
-                w.name, w.kind, watch, plan.name, never_gives_up=w.name == CAPTURE
-            )
+            w.name: Post(w.name, w.kind, watch, plan.name, Life(w.name == CAPTURE))
             for w in plan.workers
         }
 

@@ -6,8 +6,9 @@ seconds. What it answers is done by the post, in order.
 
 import enum
 from dataclasses import dataclass, field
+from typing import Self
 
-from .restarts import CAP_S, Restarts
+from .restarts import GATEWAY_CAP_S, Restarts
 
 KILLED_S = 5.0  # alive this long after SIGKILL: stuck in the kernel
 LEAVE_S = 2.0
@@ -67,6 +68,7 @@ class Life:
         has_process: Whether one is there, dying ones included.
         is_leaving: It was asked to leave for good.
         is_renewing: It was asked to leave for a successor: that is no failure.
+        is_restarting: It is killed for a successor: that is none either.
         alarm: When `due` is to be called next, and what will happen then.
     """
 
@@ -76,7 +78,13 @@ class Life:
     has_process: bool = False
     is_leaving: bool = False
     is_renewing: bool = False
+    is_restarting: bool = False
     alarm: tuple[float, Due] | None = None
+
+    @classmethod
+    def of_gateway(cls) -> Self:
+        """Give that of the gateway: its death costs nothing but the moment."""
+        return cls(never_gives_up=True, restarts=Restarts(GATEWAY_CAP_S))
 
     # -- orders
 
@@ -90,7 +98,10 @@ class Life:
     def restart(self, now: float) -> list[Do]:
         """Have another process, whatever happened before."""
         self.restarts.forgive()
-        return self.kill(now) if self.has_process else self._spawn()
+        if not self.has_process:
+            return self._spawn()
+        self.is_restarting = self.state is not State.STUCK
+        return self.kill(now)
 
     def renew(self, now: float) -> list[Do]:
         """Have another process because this one is out of date."""
@@ -144,6 +155,9 @@ class Life:
             return [] if was_stuck else [Do.TELL_IT_LEFT]
         if self.is_renewing:
             return self._spawn()
+        if self.is_restarting:
+            self._follow(now)
+            return [Do.TELL_OF_DEATH]
         was_stuck = self.state is State.STUCK
         self._fail(now, lived_s, chance)
         return [] if was_stuck else [Do.TELL_OF_DEATH]
@@ -157,7 +171,7 @@ class Life:
         if what is Due.KILL:
             return self.kill(now)
         self._move(State.STUCK)
-        self.is_renewing = False
+        self.is_renewing = self.is_restarting = False
         return [Do.TELL_IT_LEFT if self.is_leaving else Do.TELL_OF_DEATH]
 
     # -- steps
@@ -169,7 +183,7 @@ class Life:
     def _spawn(self) -> list[Do]:
         self._move(State.STARTING)
         self.has_process, self.alarm = True, None
-        self.is_leaving = self.is_renewing = False
+        self.is_leaving = self.is_renewing = self.is_restarting = False
         return [Do.SPAWN]
 
     def _ask_to_leave(self, now: float) -> list[Do]:
@@ -184,8 +198,11 @@ class Life:
         if is_too_many and not self.never_gives_up:
             self._move(State.FATAL)
         else:
-            self._move(State.BACKOFF)
-            self.alarm = (now + (CAP_S if is_too_many else delay), Due.SPAWN)
+            self._follow(now + (self.restarts.cap_s if is_too_many else delay))
+
+    def _follow(self, at: float) -> None:
+        self._move(State.BACKOFF)
+        self.alarm = (at, Due.SPAWN)
 
     def _move(self, to: State) -> None:
         assert to is self.state or to in MOVES[self.state], f"{self.state} > {to}"

@@ -53,12 +53,11 @@ class Post:
         kind: str,
         watch: Watch,
         pipeline: str = "",
-        *,
-        never_gives_up: bool = False,
+        life: Life | None = None,
     ) -> None:
         self.name, self.kind = name, kind
         self._pipeline = pipeline
-        self.life = Life(never_gives_up)
+        self.life = life or Life()
         self.child: Child | None = None
         self._watch = watch
         self._loop = asyncio.get_running_loop()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 FIRST_S = 0.25
 RETRY_S = 1.0  # before a source that could not be opened again is tried anew
 CAP_S = 30.0
+GATEWAY_CAP_S = 2.0  # without it nobody is answered: the daemon looks dead
 JITTER = 0.2
 STABLE_S = 10.0
 MOST_DOUBLED = 10  # beyond the cap; a camera may fail all night
@@ -18,9 +19,11 @@ class Restarts:
     """The failures of one worker.
 
     Attributes:
-        total: Restarts since the daemon began.
+        cap_s: The longest wait for a successor.
+        total: Failures since the daemon began, each with a restart.
     """
 
+    cap_s: float = CAP_S
     total: int = 0
     _row: int = 0
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=TOO_MANY))
@@ -34,7 +37,7 @@ class Restarts:
             chance: 0 to 1; shifts the delay by up to 20 % either way.
         """
         self._row = 0 if lived_s >= STABLE_S else self._row
-        delay = min(CAP_S, FIRST_S * 2.0**self._row)
+        delay = min(self.cap_s, FIRST_S * 2.0**self._row)
         self._row = min(self._row + 1, MOST_DOUBLED)
         self.total += 1
         self._recent.append(now)

@@ -25,6 +25,7 @@ from imagemp.topics import EVENT, HEARTBEAT, STATE, metrics_topic
 from . import diary
 from .crew import Crew
 from .door import Door, Guest
+from .life import Life
 from .logs import fields
 from .pipeline import plan_pipeline
 from .post import Post, Watch
@@ -65,7 +66,7 @@ class Supervisor:
         self._timers = Timers()
         self._steps = Steps(self._clock_was_set)
         watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
-        self.gateway = Post("gateway", "gateway", watch, never_gives_up=True)
+        self.gateway = Post("gateway", "gateway", watch, life=Life.of_gateway())
 
     async def run(self) -> None:
         """Serve until told to stop, then stop everything in order."""

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from imagemp.client import Control
+from imagemp.ctl.exits import Exit
 from imagemp.daemon.workers.bounds import raise_file_limit
 from tests.running import Daemon, running
 
@@ -231,23 +232,25 @@ def test_endless_and_oversize_messages_cost_the_recording_nothing(
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("clients", [1, 4, 8])
-def test_a_gateway_that_is_killed_4_times_under_load_costs_the_moment(
+@pytest.mark.parametrize("clients", [1, 8])
+def test_a_gateway_that_is_killed_10_times_under_load_costs_the_moment(
     tmp_path: Path, clients: int
 ) -> None:
-    # Each a daemon of its own: the fifth death within a minute costs 30 s.
     with (
         daemon_in(tmp_path) as daemon,
         losing_nothing(daemon),
         asking(daemon, clients) as answers,
     ):
-        for _ in range(4):
+        session = daemon.pipeline()["session"]
+        for _ in range(10):
             gateway, before = gateway_pid(daemon), len(answers)
             os.kill(gateway, signal.SIGKILL)
             assert gateway_pid(daemon) != gateway
             check_goes_on(daemon)
             while len(answers) < before + 10:
                 time.sleep(0.01)
+        assert daemon.pipeline()["session"] == session
+        assert daemon.call("status")["gateway"]["restarts"] == 10
 
 
 @contextmanager
@@ -333,6 +336,13 @@ def test_a_session_goes_on_when_the_client_that_follows_it_is_killed(
         (b"IMP1", {"v": 0}, "E_VERSION"),
         (b"IMP1", {"v": 2}, "E_VERSION"),
         (b"IMP1", {"v": 2, "method": "ping.all", "urgent": True}, "E_VERSION"),
+        (b"IMP1", {}, "E_VERSION"),
+        (b"IMP1", {"v": None}, "E_VERSION"),
+        (b"IMP1", {"v": "1"}, "E_VERSION"),
+        (b"IMP1", {"v": 1.0}, "E_VERSION"),
+        (b"IMP1", {"v": True}, "E_VERSION"),
+        (b"IMP1", {"v": [1]}, "E_VERSION"),
+        (b"IMP1", {"v": 2**70}, "E_VERSION"),
         (b"IMP1", {"v": 1, "urgent": True}, "E_PARAMS"),
         (b"IMP1", {"v": 1, "method": "ping.all"}, "E_METHOD"),
         (b"IMP0", {"v": 0}, "E_FRAME"),
@@ -352,3 +362,21 @@ def test_an_older_and_a_newer_client_are_told_what_is_spoken_here(
     assert (told["v"], told["ok"], told["error"]["code"]) == (1, False, code)
     assert told["id"] == ("" if code == "E_FRAME" else "c1")
     assert pinged["ok"]
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_an_imagectl_of_another_version_leaves_with_8(
+    daemon: Daemon, version: int
+) -> None:
+    played = (
+        "import sys; from imagemp import messages; from imagemp.ctl.main import main;"
+        f" messages.VERSION = {version}; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", played, *imagectl(daemon, "start")[3:]]
+    before = daemon.pipeline()["session"]
+
+    left = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours
+
+    assert left.returncode == Exit.VERSION
+    assert f"request of version {version}, this daemon speaks version 1" in left.stderr
+    assert daemon.pipeline()["session"] == before

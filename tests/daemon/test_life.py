@@ -15,10 +15,11 @@ from hypothesis.stateful import (
 )
 
 from imagemp.daemon.life import KILLED_S, LEAVE_S, MOVES, Do, Due, Life, State
-from imagemp.daemon.restarts import CAP_S, JITTER, TOO_MANY
+from imagemp.daemon.restarts import GATEWAY_CAP_S, JITTER, TOO_MANY
 
-TIME = st.floats(0, 40)
+TIME = st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0]) | st.floats(0, 40)
 CHANCE = st.floats(0, 1)
+EVEN = 0.5  # shifts no delay
 ALIVE = {State.STARTING, State.RUNNING, State.STOPPING, State.STUCK}
 
 
@@ -32,19 +33,21 @@ class Lives(RuleBasedStateMachine):
         self.deaths = self.told_of = self.failures = 0
         self.was_told_of_this_one = False
         self.is_awaited = False  # somebody waits for it to leave
-        self.was_killed = False
+        self.is_ordered = self.was_asked = False
+        self.killed_at: float | None = None
 
-    @initialize(never_gives_up=st.booleans())
-    def begin(self, never_gives_up: bool) -> None:
-        self.life = Life(never_gives_up)
-        self.before = self.life.state
+    @initialize(of=st.sampled_from(["callback", "capture", "gateway"]))
+    def begin(self, of: str) -> None:
+        is_gateway = of == "gateway"
+        self.life = Life.of_gateway() if is_gateway else Life(of == "capture")
 
     def do(self, deeds: list[Do]) -> None:
         for deed in deeds:
             if deed is Do.SPAWN:
                 assert not self.is_there, "two processes at one post"
                 self.is_there, self.born = True, self.now
-                self.was_told_of_this_one = self.was_killed = False
+                self.was_told_of_this_one = self.is_ordered = self.was_asked = False
+                self.killed_at = None
             elif deed is Do.TELL_OF_DEATH:
                 assert not self.was_told_of_this_one, "one death told twice"
                 self.was_told_of_this_one = True
@@ -53,7 +56,14 @@ class Lives(RuleBasedStateMachine):
                 self.is_awaited = False
             else:
                 assert self.is_there, f"{deed} of nobody"
-                self.was_killed |= deed is Do.KILL
+                self.act(deed)
+
+    def act(self, deed: Do) -> None:
+        if deed is Do.ASK_TO_LEAVE:
+            assert not self.was_asked, "asked to leave twice"
+            self.was_asked = True
+        elif deed is Do.KILL and self.killed_at is None:
+            self.killed_at = self.now
 
     # -- orders
 
@@ -64,6 +74,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        self.is_ordered = self.is_there and self.life.state is not State.STUCK
         self.do(self.life.restart(self.now))
         assert self.is_there
         assert self.life.restarts.is_too_many(self.now) is False
@@ -93,8 +104,12 @@ class Lives(RuleBasedStateMachine):
         until = self.now + passed
         while self.life.alarm is not None and self.life.alarm[0] <= until:
             self.now = max(self.now, self.life.alarm[0])
-            self.do(self.life.due(self.now))
+            self.alarm_goes_off()
         self.now = until
+
+    def alarm_goes_off(self) -> None:
+        self.do(self.life.due(self.now))
+        self.is_ordered &= self.life.state is not State.STUCK
 
     @precondition(lambda self: self.is_there)
     @rule()
@@ -105,15 +120,30 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.is_there)
     @rule(chance=CHANCE)
     def process_exits(self, chance: float) -> None:
-        wanted = self.life.is_leaving or self.life.is_renewing
+        is_to_leave = self.life.is_leaving or self.life.is_renewing
+        is_ordered = self.is_ordered
         was_told = self.was_told_of_this_one
         self.is_there = False
         told_before = self.told_of
         lived = self.now - self.born
         self.do(self.life.exited(self.now, lived, chance))
-        if not wanted:
-            self.failures += 1
+        if not is_to_leave:
             assert self.told_of == told_before + (not was_told)
+            self.failures += not is_ordered
+        if is_ordered and not is_to_leave:
+            assert self.life.alarm == (self.now, Due.SPAWN)
+
+    @precondition(lambda self: not self.is_awaited)
+    @rule(n=st.integers(1, 2 * TOO_MANY), chance=CHANCE)
+    def it_fails_in_a_row(self, n: int, chance: float) -> None:
+        """As one does that cannot begin: each ends as soon as it is there."""
+        self.do(self.life.start())
+        for _ in range(n):
+            if self.life.state is State.BACKOFF:
+                assert self.life.alarm is not None
+                self.time_passes(max(0.0, self.life.alarm[0] - self.now))
+            if self.is_there:
+                self.process_exits(chance)
 
     # -- what must hold
 
@@ -133,7 +163,8 @@ class Lives(RuleBasedStateMachine):
         if life.state is State.BACKOFF:
             assert life.alarm is not None
             assert life.alarm[1] is Due.SPAWN
-            assert life.alarm[0] <= self.now + CAP_S * (1 + JITTER) + 1e-6
+            cap_s = life.restarts.cap_s
+            assert life.alarm[0] <= self.now + cap_s * (1 + JITTER) + 1e-6
         elif life.alarm is not None:
             assert life.alarm[1] is not Due.SPAWN
 
@@ -153,13 +184,22 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def what_is_being_killed_was_killed(self) -> None:
         if self.life.alarm is not None and self.life.alarm[1] is Due.STUCK:
-            assert self.was_killed
+            assert self.killed_at is not None
+
+    @invariant()
+    def who_survives_a_kill_is_called_stuck_in_time(self) -> None:
+        if self.killed_at is not None and self.life.state in ALIVE - {State.STUCK}:
+            assert self.life.alarm == (self.killed_at + KILLED_S, Due.STUCK)
 
 
-Lives.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None
-)
+class ManyLives(Lives):
+    """More of them, and longer ones."""
+
+
+Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
+ManyLives.TestCase.settings = settings(max_examples=2000, stateful_step_count=100)
 test_whatever_happens_in_whatever_order = Lives.TestCase
+test_whatever_happens_in_many_orders = pytest.mark.system(ManyLives.TestCase)
 
 
 def test_a_move_that_is_not_legal_is_an_error() -> None:
@@ -186,3 +226,39 @@ def test_a_process_that_is_renewed_has_not_failed() -> None:
 
     assert (asked, follows) == ([Do.ASK_TO_LEAVE], [Do.SPAWN])
     assert (life.state, life.restarts.total) == (State.STARTING, 0)
+
+
+def test_a_restart_that_is_ordered_is_no_failure_and_does_not_wait() -> None:
+    life = Life()
+    life.start()
+    life.ready()
+
+    ordered = [life.restart(1.0), life.exited(1.5, 1.5, 0.5)]
+
+    assert ordered == [[Do.KILL], [Do.TELL_OF_DEATH]]
+    assert life.alarm == (1.5, Due.SPAWN)
+    assert life.restarts.total == 0
+    assert (life.due(1.5), life.is_restarting) == ([Do.SPAWN], False)
+
+
+@pytest.mark.parametrize(
+    ("life", "waits_s"),
+    [
+        (Life.of_gateway(), [0.25, 0.5, 1.0, *[GATEWAY_CAP_S] * 7]),
+        (Life(never_gives_up=True), [0.25, 0.5, 1.0, 2.0, *[30.0] * 6]),
+    ],
+)
+def test_a_gateway_that_dies_10_times_at_once_is_back_each_time_within_2_s(
+    life: Life, waits_s: list[float]
+) -> None:
+    found = []
+    do = life.start()
+    for _ in waits_s:
+        assert do == [Do.SPAWN]
+        life.ready()
+        life.exited(0.0, 0.0, EVEN)
+        assert life.alarm is not None
+        found.append(life.alarm[0])
+        do = life.due(life.alarm[0])
+
+    assert found == waits_s

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from imagemp.daemon.life import Due, State
+from imagemp.daemon.life import Due, Life, State
 from imagemp.daemon.post import Post, Watch, describe
 from imagemp.daemon.workers.orders import Failed, LetGo, Prepare, Told
 from imagemp.link import close_all
@@ -27,7 +27,7 @@ class Watched:
         self.told: list[Told] = []
         self._changed = asyncio.Event()
         watch = Watch(self._ready, self._told, self._died)
-        self.post = Post("cam", kind, watch, never_gives_up=never_gives_up)
+        self.post = Post("cam", kind, watch, life=Life(never_gives_up))
 
     async def sees(self, *expected: str) -> None:
         """Wait until the watch has seen this, all in all."""
@@ -239,9 +239,11 @@ def test_a_camera_is_never_given_up() -> None:
     act(steps, "nonsense", never_gives_up=True)
 
 
-@pytest.mark.parametrize("state", [State.RUNNING, State.BACKOFF, State.FATAL])
+@pytest.mark.parametrize(
+    ("state", "failures"), [(State.RUNNING, 0), (State.BACKOFF, 1), (State.FATAL, 5)]
+)
 def test_a_restart_that_is_asked_for_starts_anew_whatever_was_before(
-    state: State,
+    state: State, failures: int
 ) -> None:
     async def steps(watched: Watched) -> None:
         watched.post.start()
@@ -255,6 +257,7 @@ def test_a_restart_that_is_asked_for_starts_anew_whatever_was_before(
         watched.post.restart()
         await watched.sees("ready", "killed by SIGKILL", "ready")
         assert watched.post.is_running
+        assert watched.post.restarts.total == failures
 
     act(steps)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from imagemp.daemon.restarts import (
     CAP_S,
     FIRST_S,
+    GATEWAY_CAP_S,
     STABLE_S,
     TOO_MANY,
     Restarts,
@@ -24,13 +25,18 @@ def test_the_delay_doubles_up_to_30_seconds() -> None:
     assert delays(Restarts(), 9) == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), CHANCE), max_size=50))
-def test_a_delay_is_never_outside_its_bounds(lives: list[tuple[float, float]]) -> None:
-    restarts = Restarts()
+@given(
+    st.lists(st.tuples(st.floats(0, 100), CHANCE), max_size=50),
+    st.sampled_from([CAP_S, GATEWAY_CAP_S]),
+)
+def test_a_delay_is_never_outside_its_bounds(
+    lives: list[tuple[float, float]], cap_s: float
+) -> None:
+    restarts = Restarts(cap_s)
 
     found = [restarts.failed(0.0, lived_s, chance) for lived_s, chance in lives]
 
-    assert all(0.8 * FIRST_S <= delay <= 1.2 * CAP_S + 1e-9 for delay in found)
+    assert all(0.8 * FIRST_S <= delay <= 1.2 * cap_s + 1e-9 for delay in found)
     assert restarts.total == len(lives)
 
 
