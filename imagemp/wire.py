@@ -99,14 +99,16 @@ class Wire:
                     return
 
     def receive(self, until: float) -> Reply | None:
-        """Give the next reply; None if the connection was lost."""
+        """Give the next reply; None if the connection was lost.
+
+        Raises:
+            ControlError: `E_VERSION`: it is not of this client's version.
+        """
         import zmq
 
         while True:
             if self._socket in self._wait(zmq.POLLIN, until):
-                return msgspec.json.decode(
-                    self._socket.recv_multipart()[-1], type=Reply
-                )
+                return _read(self._socket.recv_multipart()[-1])
             if self._read_troubles():
                 return None
 
@@ -148,6 +150,25 @@ class Wire:
         except DaemonUnreachableError as error:
             if error.errno != errno.EAGAIN:
                 raise
+
+
+def _read(text: bytes) -> Reply:
+    """Read a reply; a refusal of any version that can be read is one."""
+    try:
+        reply = msgspec.json.decode(text, type=Reply)
+    except msgspec.MsgspecError as error:
+        raise _other_version(f"answers what cannot be read: {error}") from None
+    if reply.v != messages.VERSION and reply.ok:
+        raise _other_version(f"speaks version {reply.v}")
+    return reply
+
+
+def _other_version(what: str) -> ControlError:
+    return ControlError(
+        codes.E_VERSION,
+        f"the daemon {what}; this client speaks version {messages.VERSION}",
+        "use an imagectl of the daemon's version",
+    )
 
 
 def until_after(timeout_s: float | None) -> float:

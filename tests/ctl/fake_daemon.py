@@ -88,6 +88,7 @@ class FakeDaemon:
         answers: Per method a result, an error, None for no answer at all, or a
             function of the parameters that gives one of these.
         asked: Every request, in order.
+        version: Of the protocol, as its replies have it.
     """
 
     def __init__(self, runtime_dir: Path, instance: str = "i-1") -> None:
@@ -100,6 +101,7 @@ class FakeDaemon:
             "session.wait": {"sessions": [ENDED]},
         }
         self.asked: list[Document] = []
+        self.version: object = 1
         self._instance = instance
         self._last: dict[str, bytes] = {}
         self._seqs: dict[str, int] = {}
@@ -203,7 +205,8 @@ class FakeDaemon:
         answer = self.answers.get(request["method"], {})
         result = answer(request.get("params", {})) if callable(answer) else answer
         if result is not None:
-            reply = {"v": 1, "id": request["id"], "instance": self._instance}
+            reply = {"v": self.version, "id": request["id"]}
+            reply["instance"] = self._instance
             body = json.dumps({**reply, **_outcome(result)}).encode()
             self._control.send_multipart([sender, magic, body])
 

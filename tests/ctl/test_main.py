@@ -90,6 +90,39 @@ def test_each_refusal_leaves_with_its_exit_code(
     assert imagectl("reload") == left_with
 
 
+@pytest.mark.parametrize("version", [0, 2, "2", None])
+@pytest.mark.parametrize("verb", ["status", "start", "version"])
+def test_a_daemon_of_another_version_is_told_apart(
+    daemon: FakeDaemon,
+    imagectl: Imagectl,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    version: object,
+) -> None:
+    daemon.version = version
+
+    assert imagectl(verb) == Exit.VERSION
+
+    told = capsys.readouterr().err
+    assert "this client speaks version 1" in told
+    assert "hint: use an imagectl of the daemon's version" in told
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_what_a_daemon_of_another_version_refuses_is_told_in_its_words(
+    daemon: FakeDaemon,
+    imagectl: Imagectl,
+    capsys: pytest.CaptureFixture[str],
+    version: int,
+) -> None:
+    daemon.version = version
+    daemon.answers["status"] = ControlError("E_VERSION", "only as we do here")
+
+    assert imagectl("status") == Exit.VERSION
+
+    assert "only as we do here" in capsys.readouterr().err
+
+
 def test_a_refusal_is_told_with_its_hint_and_not_as_data(
     daemon: FakeDaemon, imagectl: Imagectl, capsys: pytest.CaptureFixture[str]
 ) -> None:
