@@ -143,7 +143,7 @@ class Ending:
         if facts.stage is not Stage.STOPPING:
             return
         handled = sum(report.handled for report in facts.reports.values())
-        now = time.monotonic()
+        now = run.timers.now
         if handled != self._handled:
             self._moved_at, self._handled = now, handled
         elif now - self._moved_at >= STALLED_S:

@@ -13,6 +13,11 @@ class Timers:
         self._loop = asyncio.get_running_loop()
         self._handles: dict[str, asyncio.TimerHandle | Alarm] = {}
 
+    @property
+    def now(self) -> float:
+        """The clock that they go by, in monotonic seconds."""
+        return self._loop.time()
+
     def __contains__(self, name: str) -> bool:
         return name in self._handles
 
