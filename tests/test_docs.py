@@ -4,7 +4,7 @@ import ast
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -33,6 +33,8 @@ from imagemp.config import (
     parse,
 )
 from imagemp.ctl.main import VERBS, parser
+from imagemp.daemon.accounts import Stage
+from imagemp.daemon.life import State
 from imagemp.errors import ConfigError
 from imagemp.ring import layout
 from imagemp.ring.layout import DESC, FIRST_CELL
@@ -246,6 +248,17 @@ def test_the_desc_record_is_as_the_page_says() -> None:
     *fields, rest = [int(byte) for byte, _, _ in rows]
     assert fields == list(range(0, DESC.size, 8))
     assert rest == DESC.size
+
+
+@pytest.mark.parametrize(
+    ("header", "states"), [("of a session", Stage), ("of a worker", State)]
+)
+def test_the_states_are_those_that_there_are(
+    header: str, states: Iterable[str]
+) -> None:
+    rows = table(ROOT / "docs/protocol.md", f"| {header} | |")
+
+    assert [state for state, *_ in rows] == [str(state) for state in states]
 
 
 def test_every_broken_rule_of_the_page_is_a_mutant_of_the_model() -> None:
