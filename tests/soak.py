@@ -168,11 +168,13 @@ def change(before: int, after: int) -> str:
 
 def main() -> int:
     """Carry out all plans; give 1 if anything has grown, or the time was too short."""
-    limit_s = 60 * float(os.environ.get("SOAK_MINUTES", "30")) / len(PLANS)
+    until = time.monotonic() + 60 * float(os.environ.get("SOAK_MINUTES", "30"))
     console, found = Console(), list[Soaked]()
     with tempfile.TemporaryDirectory(prefix="imagemp-soak-") as folder:
         for number, plan in enumerate(PLANS):
             console.print(f"{plan.name} ...")
+            # What one does not need is there for those after it.
+            limit_s = (until - time.monotonic()) / (len(PLANS) - number)
             found.append(soak(plan, Path(folder) / str(number), limit_s))
     console.print(table(found))
     problems = [problem for soaked in found for problem in soaked.problems()]

@@ -153,11 +153,12 @@ def while_starting(daemon: Daemon, blow: Blow) -> None:
 
 def while_running(daemon: Daemon, blow: Blow) -> None:
     with listening(daemon, METRICS) as telemetry:
-        begin(daemon)
-        n = wait_for(telemetry, METRICS, captured(30))["counts"]["captured"]
+        session = begin(daemon)
+        told = wait_for(telemetry, METRICS, captured(30, session))
         blow.prepare()
         blow.strike()
-        wait_for(telemetry, METRICS, captured(n + 100), LONG_S)
+        enough = told["counts"]["captured"] + 100
+        wait_for(telemetry, METRICS, captured(enough, session), LONG_S)
     daemon.call("session.stop")
 
 
@@ -178,8 +179,8 @@ def while_stopping(daemon: Daemon, blow: Blow) -> None:
 def while_nothing_happens(daemon: Daemon) -> None:
     """Have a session on with some frames in it."""
     with listening(daemon, METRICS) as telemetry:
-        begin(daemon)
-        wait_for(telemetry, METRICS, captured(30), LONG_S)
+        session = begin(daemon)
+        wait_for(telemetry, METRICS, captured(30, session), LONG_S)
 
 
 MOMENTS: dict[str, Callable[[Daemon, Blow], None]] = {

@@ -125,9 +125,19 @@ def daemon_of(tmp_path: Path, toml: str) -> Iterator[Daemon]:
         yield daemon
 
 
-def captured(n: int) -> Callable[[dict[str, Any]], bool]:
-    """Make a predicate of a report: so many frames have been captured."""
-    return lambda m: m["state"] == "running" and m["counts"]["captured"] >= n
+def captured(n: int, session: str | None = None) -> Callable[[dict[str, Any]], bool]:
+    """Make a predicate of a report: so many frames have been captured.
+
+    Where there was a session before, name the one that is meant: the last report of
+    the other may still be on its way.
+    """
+
+    def is_it(report: dict[str, Any]) -> bool:
+        is_running = report["state"] == "running"
+        is_meant = session in (None, report["session"])
+        return is_running and is_meant and report["counts"]["captured"] >= n
+
+    return is_it
 
 
 def pid_in(message: dict[str, Any], worker: str) -> int | None:

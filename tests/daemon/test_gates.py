@@ -148,8 +148,7 @@ def call(daemon: Daemon, *methods: str, **params: Any) -> None:  # noqa: ANN401
 
 def reach(telemetry: Telemetry, session: str, frames: int) -> None:
     """Wait until a session, not the one before, has so many frames."""
-    enough = captured(frames)
-    wait_for(telemetry, METRICS, lambda m: m["session"] == session and enough(m))
+    wait_for(telemetry, METRICS, captured(frames, session))
 
 
 def later(telemetry: Telemetry, session: str, frames: int) -> None:
