@@ -19,7 +19,7 @@ HEADER = (
     "PIPELINE", "STATE", "FPS", "CAPTURED", "RECORDED", "DROPPED", "MISSED",
     "RING", "OVERFLOW",
 )  # fmt: skip
-ILL = ("BACKOFF", "FATAL", "STUCK")
+ILL = ("backoff", "fatal", "stuck")
 
 
 class Status(Verb):

@@ -40,7 +40,7 @@ METRICS: Document = {
     "ring": {"slots": 32, "used": 3, "high_water": 12},
     "overflow": {"slots": 64, "used": 0, "high_water": 5, "bytes": 0},
     "workers": [
-        {"name": "main", "kind": "encoder", "pid": 7, "state": "RUNNING",
+        {"name": "main", "kind": "encoder", "pid": 7, "state": "running",
          "restarts": 0, "rss": 2**20, "cpu": 0.125},
     ],
     "encoders": {"main": {"mb_s": 9.2, "bytes": 2**30, "durable_lag_ms": 180.4}},
@@ -69,15 +69,15 @@ STATUS: Document = {
             "overflow": {"slots": 64, "used": 0, "high_water": 5},
             "disk": {"free": 2**34, "left": 2**33, "seconds_left": 3900},
             "workers": [
-                {"name": "capture", "kind": "capture", "pid": 6, "state": "RUNNING",
+                {"name": "capture", "kind": "capture", "pid": 6, "state": "running",
                  "restarts": 0, "rss": 2**20, "cpu": 0.03},
-                {"name": "motion", "kind": "callback", "pid": 8, "state": "BACKOFF",
+                {"name": "motion", "kind": "callback", "pid": 8, "state": "backoff",
                  "restarts": 2, "rss": 2**21, "cpu": 0.0},
             ],
         },
         "cam1": {"state": "stopped", "workers": [{"name": "capture"}]},
     },
-    "gateway": {"pid": 5, "state": "RUNNING", "restarts": 0, "rss": 2**22, "cpu": 0},
+    "gateway": {"pid": 5, "state": "running", "restarts": 0, "rss": 2**22, "cpu": 0},
 }  # fmt: skip
 
 

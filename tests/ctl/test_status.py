@@ -43,7 +43,7 @@ def test_status_tells_the_folder_and_the_workers_that_are_not_well(
 
     told = capsys.readouterr().out
     assert f"cam0: /data/cam0/{SESSION}" in told
-    assert "cam0: worker motion is BACKOFF, restarted 2 times" in told
+    assert "cam0: worker motion is backoff, restarted 2 times" in told
     assert "worker capture is" not in told
 
 

@@ -194,8 +194,8 @@ def test_workers_lists_every_process_with_its_pipeline(
 
     _, gateway, capture, motion, _ = capsys.readouterr().out.splitlines()
     assert gateway.split()[:4] == ["-", "gateway", "gateway", "5"]
-    assert capture.split()[:5] == ["cam0", "capture", "capture", "6", "RUNNING"]
-    assert motion.split()[4:] == ["BACKOFF", "2", "2.0", "MiB", "0.0", "%"]
+    assert capture.split()[:5] == ["cam0", "capture", "capture", "6", "running"]
+    assert motion.split()[4:] == ["backoff", "2", "2.0", "MiB", "0.0", "%"]
 
 
 @pytest.mark.usefixtures("daemon")
