@@ -36,5 +36,6 @@ def _asked(method: str, path: Path) -> dict[str, Any] | None:
         if not dealer.poll(ANSWER_MS):
             return None
         reply = json.loads(dealer.recv_multipart()[-1])
-    result: dict[str, Any] | None = reply.get("result") if reply.get("ok") else None
+    is_well = reply.get("ok") and reply.get("v") == VERSION
+    result: dict[str, Any] | None = reply.get("result") if is_well else None
     return result

@@ -90,7 +90,7 @@ def test_each_refusal_leaves_with_its_exit_code(
     assert imagectl("reload") == left_with
 
 
-@pytest.mark.parametrize("version", [0, 2, "2", None])
+@pytest.mark.parametrize("version", [0, 2, "newest", None])
 @pytest.mark.parametrize("verb", ["status", "start", "version"])
 def test_a_daemon_of_another_version_is_told_apart(
     daemon: FakeDaemon,
