@@ -26,6 +26,7 @@ from .wallclock import check_clock
 from .workers.orders import Answer, Asked
 
 log = logging.getLogger(__name__)
+PARTING_S = 0.5  # for a client to read its answer: it goes with the connection
 REMEMBERED = 256  # starts whose `idem` may come again
 
 
@@ -183,7 +184,8 @@ class Requests:
     ) -> Result:
         """End a worker's process; its post fills itself again."""
         if params.worker == "gateway":
-            asyncio.get_running_loop().call_soon(self._daemon.gateway.restart)
+            renew = self._daemon.gateway.renew
+            asyncio.get_running_loop().call_later(PARTING_S, renew)
         else:
             scope.post(self._crews, params.pipeline, params.worker).restart()
         return {"worker": params.worker}

@@ -212,6 +212,7 @@ class Supervisor:
     # -- the gateway
 
     def _gateway_ready(self, post: Post) -> None:
+        self.requests.forget_all()  # of one that was renewed
         sockets = self.sockets
         order = Serve(*sockets.paths, self.instance, str(self.config_path))
         post.send(order, (sockets.control.fileno(), sockets.telemetry.fileno()))
