@@ -18,6 +18,7 @@ from . import (
     pipeline,
     ring,
     tiff,
+    viewing,
 )
 from .table import Options
 
@@ -31,6 +32,7 @@ ALL = {
     "latency": latency,
     "crashing": crashing,
     "control": control,
+    "viewing": viewing,
     "camera": camera,
 }
 

@@ -14,6 +14,7 @@ from benchmarks import camera
 from benchmarks.table import Options
 
 ROOT = Path(__file__).parents[1]
+DISPLAY = pytest.mark.skipif(not shutil.which("Xvfb"), reason="apt-get install xvfb")
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in C")
 
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="the limit is in 
         pytest.param("latency", marks=pytest.mark.system),
         pytest.param("crashing", marks=pytest.mark.system),
         pytest.param("control", marks=pytest.mark.system),
+        pytest.param("viewing", marks=[pytest.mark.system, DISPLAY]),
     ],
 )
 def test_a_benchmark_tells_every_figure_it_promises(name: str, tmp_path: Path) -> None:
