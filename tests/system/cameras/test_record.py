@@ -29,6 +29,7 @@ format = "grey"
 width = 640
 height = 480
 fps = 30.0
+buffers = 32
 [pipelines.cam0.ring]
 slots = 90
 overflow_size = "64 MiB"
