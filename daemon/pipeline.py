@@ -1,11 +1,13 @@
 """What a pipeline consists of: which workers, which rings, who reads which. Pure."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from imagemp.config import CallbackConfig, Config, EncoderConfig, PipelineConfig
+from imagemp.errors import ConfigError
 
 SOURCE = "source"  # the ring that capture makes
 CAPTURE = "capture"
@@ -116,6 +118,30 @@ def plan_pipeline(config: Config, name: str) -> PipelinePlan:
         armed=not is_free,
         autostart=pipeline.autostart,
     )
+
+
+def changed_pipelines(old: Config, new: Config, busy: Collection[str]) -> set[str]:
+    """Name the pipelines of `old` whose workers `new` replaces.
+
+    Args:
+        old: In use.
+        new: To be used from now on.
+        busy: Those at work; they stay as they are.
+
+    Raises:
+        ConfigError: One of those has changed.
+    """
+    pipelines = old.pipelines.items()
+    changed = {name for name, was in pipelines if new.pipelines.get(name) != was}
+    if refused := sorted(changed.intersection(busy)):
+        raise ConfigError(
+            f"pipelines.{refused[0]}",
+            "has changed, and a session is on",
+            f"imagectl stop {refused[0]}, then reload again",
+        )
+    if new.daemon != old.daemon:
+        changed.update(old.pipelines.keys() - set(busy))
+    return changed
 
 
 def _ring(config: Config, pipeline: PipelineConfig) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from imagemp.config import Config, load
-from imagemp.errors import ConfigError, ControlError, RingError
+from imagemp.errors import ControlError, ImagempError, RingError
 from imagemp.link import close_all, pair
 from imagemp.ring.handover import Again
 from imagemp.topics import EVENT, HEARTBEAT, STATE, metrics_topic
@@ -27,7 +27,7 @@ from .crew import Crew
 from .door import Door, Guest
 from .life import Life
 from .logs import fields
-from .pipeline import plan_pipeline
+from .pipeline import changed_pipelines, plan_pipeline
 from .post import Post, Watch
 from .pulse import Pulse, status_line
 from .recovery import Recovery
@@ -63,6 +63,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._changing: set[str] = set()  # pipelines that a reload is replacing
+        self._one_reload = asyncio.Lock()
         self._timers = Timers()
         self._steps = Steps(self._clock_was_set)
         watch = Watch(self._gateway_ready, self._gateway_told, self._gateway_died)
@@ -108,37 +109,16 @@ class Supervisor:
         }
 
     async def reload(self) -> dict[str, Any]:
-        """Read the configuration again; a pipeline at work stays as it is.
+        """Read the configuration again; done to the end, even if nobody waits for it.
+
+        A pipeline at work stays as it is.
 
         Raises:
             ConfigError: It cannot be used; nothing has changed.
+            ControlError: The daemon is about to exit.
         """
-        config = load(self.config_path)
-        busy = [name for name, crew in self.crews.items() if crew.is_busy]
-        refused = [n for n in busy if config.pipelines.get(n) != self._pipeline(n)]
-        if refused:
-            raise ConfigError(
-                f"pipelines.{refused[0]}",
-                "has changed, and a session is on",
-                f"imagectl stop {refused[0]}, then reload again",
-            )
-        changed = {
-            n for n in self.crews if config.pipelines.get(n) != self._pipeline(n)
-        }
-        if config.daemon != self.config.daemon:
-            changed |= set(self.crews) - set(busy)
-        self.config = config
-        self._changing = changed
-        for name in changed:
-            await self.crews.pop(name).leave()
-        for name in config.pipelines:
-            if name not in self.crews:
-                self._add_crew(name)
-        self._changing = set()
-        self._door.admit_anew(changed)
-        self.recovery.look(config)
-        self.publish(STATE, {})
-        return {"changed": sorted(changed), "pipelines": sorted(self.crews)}
+        self._reloading = self._loop.create_task(self._reload())
+        return await asyncio.shield(self._reloading)
 
     def publish(self, topic: str, body: dict[str, Any]) -> None:
         """Publish telemetry; a state is made here, of everything."""
@@ -147,17 +127,11 @@ class Supervisor:
         if topic == STATE:
             body = self.status()
             self._tell_systemd()
-            self.time_reports()
+            self._time_reports()
         try:
             self.gateway.send(Publish(topic, body))
         except RingError as error:  # larger than a packet
             log.error("not published: %s", error, extra=fields(topic=topic))
-
-    def time_reports(self) -> None:
-        """Report at the configured rate while any session is on."""
-        is_busy = any(crew.is_busy for crew in self.crews.values())
-        if is_busy and "report" not in self._timers:
-            self._report()
 
     def _clock_was_set(self) -> None:
         log.warning("the system clock was set")
@@ -167,8 +141,25 @@ class Supervisor:
 
     # -- pipelines
 
-    def _pipeline(self, name: str) -> Any:  # noqa: ANN401 - compared, not used
-        return self.config.pipelines.get(name)
+    async def _reload(self) -> dict[str, Any]:
+        async with self._one_reload:
+            if self.is_stopping:
+                raise ControlError("E_SHUTTING_DOWN", "the daemon is about to exit")
+            config = load(self.config_path)
+            busy = [name for name, crew in self.crews.items() if crew.is_busy]
+            self._changing = changed_pipelines(self.config, config, busy)
+            self.config, changed = config, self._changing
+            # All at once: on one that waits for its turn a session could begin.
+            leaving = [self.crews.pop(name) for name in changed]
+            await asyncio.gather(*(crew.leave() for crew in leaving))
+            for name in config.pipelines:
+                if name not in self.crews:
+                    self._add_crew(name)
+            self._changing = set()
+        self._door.admit_anew(changed)
+        self.recovery.look(config)
+        self.publish(STATE, {})
+        return {"changed": sorted(changed), "pipelines": sorted(self.crews)}
 
     def _is_on(self, pipeline: str, session: str) -> bool:
         crew = self.crews.get(pipeline)
@@ -237,6 +228,12 @@ class Supervisor:
 
     # -- reports
 
+    def _time_reports(self) -> None:
+        """Report at the configured rate while any session is on."""
+        is_busy = any(crew.is_busy for crew in self.crews.values())
+        if is_busy and "report" not in self._timers:
+            self._report()
+
     def _report(self) -> None:
         for crew in self.crews.values():
             self._report_on(crew)
@@ -258,11 +255,10 @@ class Supervisor:
     def _tell_systemd(self) -> None:
         self.pulse.notifier.status(status_line(self.crews, self._meters))
 
-    # -- the end
+    # -- signals
 
     def _hang_up(self) -> None:
-        task = self._loop.create_task(self._reload_by_signal())
-        task.add_done_callback(lambda _: None)
+        self._hung_up = self._loop.create_task(self._reload_by_signal())
 
     def _dump(self) -> None:
         """SIGUSR1: the whole status goes to the log, where no client gets through."""
@@ -273,16 +269,20 @@ class Supervisor:
         try:
             result = await self.reload()
             log.info("reloaded", extra=fields(changed=result["changed"]))
-        except ConfigError as error:
+        except ImagempError as error:
             log.error("not reloaded: %s", error)
-        self.pulse.notifier.ready()
+        finally:
+            self.pulse.notifier.ready()
+
+    # -- the end
 
     async def _shut_down(self) -> None:
         """Drain, then let the workers go, the gateway last."""
         self.pulse.notifier.stopping()
         self.recovery.stop()
         self.publish(STATE, {})
-        crews = list(self.crews.values())
+        async with self._one_reload:  # one under way ends first; no other begins
+            crews = list(self.crews.values())
         ending = [
             c.session.run.done for c in crews if c.session is not None and c.is_busy
         ]

@@ -2,7 +2,9 @@
 
 import pytest
 
-from imagemp.daemon.pipeline import SOURCE, PipelinePlan
+from imagemp.config import Config, parse
+from imagemp.daemon.pipeline import SOURCE, PipelinePlan, changed_pipelines
+from imagemp.errors import ConfigError
 
 from .plans import ENCODER, callback, planned
 
@@ -15,6 +17,13 @@ def readers(plan: PipelinePlan) -> dict[str, list[str]]:
         ]
         for ring in plan.rings
     }
+
+
+def configured(data_dir: str = "/data", **fps: int) -> Config:
+    """Give a configuration whose pipelines have these rates."""
+    source = "[pipelines.{}.source]\nkind = 'synthetic'\nfps = {}\n"
+    pipelines = "".join(source.format(*each) for each in fps.items())
+    return parse(f"[daemon]\ndata_dir = '{data_dir}'\n{pipelines}")
 
 
 def test_a_source_alone_has_a_ring_and_one_worker() -> None:
@@ -184,3 +193,23 @@ def test_only_a_pipeline_with_a_timetable_is_armed() -> None:
 
 def test_the_rate_is_what_the_configuration_says_of_it() -> None:
     assert planned().target_fps == 50.0
+
+
+def test_a_reload_replaces_what_has_changed_or_is_gone_and_nothing_else() -> None:
+    old, new = configured(same=1, other=1, gone=1), configured(same=1, other=2, new=1)
+
+    assert changed_pipelines(old, new, ()) == {"other", "gone"}
+
+
+def test_another_data_dir_changes_all_that_are_not_at_work() -> None:
+    old, new = configured(idle=1, busy=1), configured("/mnt", idle=1, busy=1)
+
+    assert changed_pipelines(old, new, ["busy"]) == {"idle"}
+
+
+@pytest.mark.parametrize("new", [configured(busy=2), configured()])
+def test_a_pipeline_at_work_is_neither_changed_nor_taken_away(new: Config) -> None:
+    with pytest.raises(ConfigError, match="busy: has changed") as refused:
+        changed_pipelines(configured(busy=1), new, ["busy"])
+
+    assert refused.value.hint == "imagectl stop busy, then reload again"

@@ -1,16 +1,18 @@
-"""Programs outside when a reload changes the pipeline that they read, or takes it away.
+"""A reload that changes a pipeline or takes it away: who reads it, who starts it.
 
-The daemon, its configuration and the receivers are real.
+The daemon, its configuration, the receivers and the orders are real.
 """
 
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from imagemp.errors import ControlError
 from imagemp.receiver import Receiver
+from imagemp.wire import NoAnswerError
 from tests.outside import finish, take_all
 from tests.running import Daemon, running
 
@@ -49,11 +51,11 @@ def daemon(started: Daemon) -> Daemon:
     return started
 
 
-def reload(daemon: Daemon, toml: str) -> None:
+def reload(daemon: Daemon, toml: str, timeout_s: float = SOON_S) -> None:
     """Have the daemon take another configuration."""
     head = f'[daemon]\ndata_dir = "{daemon.folder}/data"\n'
     daemon.config.write_text(head + toml.replace("{folder}", str(daemon.folder)))
-    daemon.call("reload")
+    daemon.call("reload", timeout_s)
 
 
 def test_who_waits_for_a_pipeline_that_is_taken_away_is_told(daemon: Daemon) -> None:
@@ -98,6 +100,56 @@ def test_who_reads_a_pipeline_that_is_changed_misses_nothing(daemon: Daemon) -> 
         seqs = [f.info.seq for _, f in zip(range(20), frames, strict=False)]
 
     assert seqs == list(range(20))
+
+
+@pytest.fixture
+def slow(daemon: Daemon) -> Daemon:
+    """Give a daemon with two pipelines, the first of which takes its time to leave."""
+    reload(daemon, CAM0 + OTHER)
+    daemon.signal("capture", signal.SIGSTOP)
+    return daemon
+
+
+@pytest.mark.system
+def test_a_reload_whose_client_has_gone_is_done_to_the_end(slow: Daemon) -> None:
+    with pytest.raises((NoAnswerError, ControlError)):  # whoever is first
+        reload(slow, ALWAYS_ON + OTHER, timeout_s=0.5)
+
+    while slow.call("status")["pipelines"].keys() != {"cam0", "cam1"}:
+        pass
+    slow.call("session.wait", pipelines=["cam0"], until="first")
+
+
+@pytest.mark.system
+def test_a_session_begins_in_no_pipeline_that_a_reload_is_about_to_change(
+    slow: Daemon,
+) -> None:
+    faster = (CAM0 + OTHER).replace("fps = 200", "fps = 100")
+    reloading = threading.Thread(target=reload, args=(slow, faster))
+    reloading.start()
+    while slow.call("status")["pipelines"]:
+        pass
+
+    with pytest.raises(ControlError, match="no 'cam1'"):
+        slow.call("session.start", pipelines=["cam1"])
+    reloading.join()
+
+    finish(slow, begin(slow, pipeline="cam1", frames=10))
+
+
+@pytest.mark.system
+def test_two_reloads_at_once_are_done_one_after_the_other(slow: Daemon) -> None:
+    leaving = Path(f"/proc/{slow.pid('capture')}")
+    first = threading.Thread(target=reload, args=(slow, ALWAYS_ON + OTHER))
+    first.start()
+    while "cam0" in slow.call("status")["pipelines"]:
+        pass
+
+    answer = slow.call("reload")
+    first.join()
+
+    assert answer == {"changed": [], "pipelines": ["cam0", "cam1"]}
+    assert not leaving.exists()  # two would have shared a camera
 
 
 @pytest.mark.system
