@@ -86,4 +86,4 @@ def _remarks(name: str, pipeline: Mapping[str, Any]) -> Iterable[str]:
         state, restarts = worker.get("state", "?"), worker.get("restarts", 0)
         if state in ILL or restarts:
             who = worker.get("name", worker.get("kind", "?"))
-            yield f"{name}: worker {who} is {state}, restarted {restarts} times"
+            yield f"{name}: worker {who}: {state}, restarted {restarts} times"

@@ -75,7 +75,7 @@ STATUS: Document = {
                  "restarts": 2, "rss": 2**21, "cpu": 0.0},
             ],
         },
-        "cam1": {"state": "stopped", "workers": [{"name": "capture"}]},
+        "cam1": {"state": "idle", "workers": [{"name": "capture"}]},
     },
     "gateway": {"pid": 5, "state": "running", "restarts": 0, "rss": 2**22, "cpu": 0},
 }  # fmt: skip

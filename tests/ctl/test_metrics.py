@@ -101,8 +101,9 @@ def test_json_has_the_same_samples(
     assert imagectl("metrics", "--json") == Exit.OK
 
     told = json.loads(capsys.readouterr().out)["samples"]
-    (fps,) = [s for s in told if s["name"] == "imagemp_fps"]
+    fps, idle = [s for s in told if s["name"] == "imagemp_fps"]
     assert fps == {
         "name": "imagemp_fps", "type": "gauge",
         "labels": {"pipeline": "cam0"}, "value": 29.9,
     }  # fmt: skip
+    assert (idle["labels"], idle["value"]) == ({"pipeline": "cam1"}, 0)

@@ -11,6 +11,7 @@ from imagemp import messages
 from imagemp.ctl import quick
 from imagemp.ctl.exits import Exit
 from imagemp.ctl.main import main
+from imagemp.daemon.life import State
 from imagemp.errors import ControlError
 
 from .conftest import PROGRAM, Imagectl
@@ -32,7 +33,7 @@ def test_status_shows_a_line_for_each_pipeline(
     assert "3 (ring_full 3)" in cam0
     assert "2 (sensor_gap 2)" in cam0
     assert "3/32 (max 12)" in cam0
-    assert cam1.split()[:2] == ["cam1", "stopped"]
+    assert cam1.split()[:2] == ["cam1", "idle"]
 
 
 @pytest.mark.usefixtures("daemon")
@@ -43,8 +44,8 @@ def test_status_tells_the_folder_and_the_workers_that_are_not_well(
 
     told = capsys.readouterr().out
     assert f"cam0: /data/cam0/{SESSION}" in told
-    assert "cam0: worker motion is backoff, restarted 2 times" in told
-    assert "worker capture is" not in told
+    assert "cam0: worker motion: backoff, restarted 2 times" in told
+    assert "worker capture" not in told
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,22 @@ def test_status_tells_of_encoders_that_do_not_simply_record(
 
     lines = [x for x in capsys.readouterr().out.splitlines() if "encoder raw" in x]
     assert lines == ([f"cam0: encoder raw {told}"] if told else [])
+
+
+@pytest.mark.parametrize("state", State)
+def test_status_tells_of_a_worker_that_is_not_well_though_it_never_died(
+    daemon: FakeDaemon,
+    imagectl: Imagectl,
+    capsys: pytest.CaptureFixture[str],
+    state: State,
+) -> None:
+    workers = [{"name": "capture", "state": str(state), "restarts": 0}]
+    daemon.answers["status"] = {"pipelines": {"cam0": {"workers": workers}}}
+
+    imagectl("status")
+
+    is_ill = state in (State.BACKOFF, State.FATAL, State.STUCK)
+    assert ("worker capture" in capsys.readouterr().out) is is_ill
 
 
 def test_no_command_is_status(
