@@ -112,18 +112,13 @@ class Papers:
             DiskError: It cannot be made.
         """
         folder = SessionFolder.create(Path(plan.data_dir), plan.pipeline, order.session)
-        if not plan.is_keeper:
-            return cls(folder, plan)
-        manifest = Manifest(
-            session=order.session,
-            pipeline=plan.pipeline,
-            state="running",
-            started_unix_ns=order.started_unix_ns,
-            clock=plan.clock,
-            clock_synchronised=plan.clock_synchronised,
-            config=plan.config,
-        )
-        write_manifest(folder.path, manifest, is_new=not order.again)
+        try:
+            if plan.is_keeper:
+                first = first_manifest(plan, order)
+                write_manifest(folder.path, first, is_new=not order.again)
+        except DiskError:
+            folder.close()  # its lock would keep recovery from it
+            raise
         return cls(folder, plan)
 
     @classmethod
@@ -198,6 +193,19 @@ class Papers:
     def close(self) -> None:
         """Let go of the folder. May be called twice."""
         self._folder.close()
+
+
+def first_manifest(plan: EncoderPlan, order: OpenSession) -> Manifest:
+    """Give the manifest of a session that begins."""
+    return Manifest(
+        session=order.session,
+        pipeline=plan.pipeline,
+        state="running",
+        started_unix_ns=order.started_unix_ns,
+        clock=plan.clock,
+        clock_synchronised=plan.clock_synchronised,
+        config=plan.config,
+    )
 
 
 def check_needs(plan: EncoderPlan) -> None:

@@ -7,6 +7,7 @@ import pytest
 from imagemp.daemon.workers.orders import OpenSession
 from imagemp.daemon.workers.papers import EncoderPlan, Papers
 from imagemp.errors import DiskError
+from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import read_manifest
 from imagemp.recording.plan import SegmentLimits
 
@@ -32,3 +33,13 @@ def test_a_folder_of_another_session_is_not(plan: EncoderPlan) -> None:
 
     with pytest.raises(DiskError, match="File exists"):
         Papers.create(plan, OpenSession("s1", 78))
+
+
+def test_a_folder_without_a_manifest_is_let_go_for_recovery(plan: EncoderPlan) -> None:
+    path = Path(plan.data_dir) / "cam0" / "s1"
+    (path / "session.json.new").mkdir(parents=True)  # so it cannot be written
+
+    with pytest.raises(DiskError, match="Is a directory"):
+        Papers.create(plan, OpenSession("s1", 77))
+
+    SessionFolder.open(path, alone=True).close()
