@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from msgspec import DecodeError
 
 from imagemp.errors import LinkClosedError
-from imagemp.link import Link, pair
+from imagemp.link import Link, close_all, pair
 from imagemp.ring.handover import Order
 
 from .logs import fields
@@ -34,6 +35,9 @@ class Child:
         on_told: Called with each message and its descriptors, which it owns.
         on_exit: Called once, with the exit code, when everything it sent was read.
         names: Its pipeline's and its own, for `ps` and the log.
+
+    Raises:
+        OSError: It cannot be started: no more descriptors, processes or memory.
     """
 
     def __init__(
@@ -43,20 +47,12 @@ class Child:
         on_exit: Callable[["Child", int], None],
         names: Sequence[str] = (),
     ) -> None:
-        ours, theirs = pair()
-        command = [sys.executable, "-m", f"{__package__}.workers", kind]
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [*command, str(theirs.fileno()), str(os.getpid()), *names],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
+        self.process, self._pidfd, ours = _spawned(kind, names)
         self.kind = kind
         self.started = time.monotonic()
         self._on_told, self._on_exit = on_told, on_exit
         self._link: Link[ToSupervisor] = Link(ours, ToSupervisor)
         self._waiting: list[tuple[Order, Sequence[int]]] = []
-        self._pidfd = os.pidfd_open(self.process.pid)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._pidfd, self._exited)
         self._loop.add_reader(self._link, self._readable)
@@ -86,8 +82,8 @@ class Child:
         self.send(Leave())
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal to the process, never to a successor of its pid."""
-        with contextlib.suppress(ProcessLookupError, OSError):
+        """Send a signal to the process, never to another; nothing once it is gone."""
+        with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, number)
 
     def _keep(self, order: Order, fds: Sequence[int]) -> None:
@@ -103,7 +99,7 @@ class Child:
                     return
             except LinkClosedError:
                 pass
-            _close(fds)
+            close_all(fds)
             self._waiting.pop(0)
         self._loop.remove_writer(self._link)
 
@@ -125,13 +121,27 @@ class Child:
         if self._waiting:
             self._loop.remove_writer(self._link)
             for _, fds in self._waiting:
-                _close(fds)
+                close_all(fds)
             self._waiting.clear()
         self._link.close()
         os.close(self._pidfd)
+        self._pidfd = -1  # the number may soon be another worker's
         self._on_exit(self, self.process.wait())
 
 
-def _close(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)
+def _spawned(
+    kind: str, names: Sequence[str]
+) -> tuple["subprocess.Popen[bytes]", int, socket.socket]:
+    """Start a worker; give its process, a pidfd of it, and our end of the link."""
+    ours, theirs = pair()
+    try:
+        with theirs:
+            fd, command = theirs.fileno(), [sys.executable, "-m"]
+            command += [f"{__package__}.workers", kind, str(fd), str(os.getpid())]
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [*command, *names], pass_fds=[fd], stdin=subprocess.DEVNULL
+            )
+        return process, os.pidfd_open(process.pid), ours
+    except OSError:
+        ours.close()  # a process that is there all the same sees it, and leaves
+        raise

@@ -6,6 +6,7 @@ what is to happen is decided in `life`; here it is done.
 
 import asyncio
 import logging
+import os
 import random
 import signal
 from collections.abc import Callable, Sequence
@@ -145,11 +146,15 @@ class Post:
 
     def _exited(self, child: Child, code: int) -> None:
         self._closed()
-        self.child, now = None, self._loop.time()
-        deeds = self.life.exited(now, now - child.started, random.random())  # noqa: S311
+        lived_s = self._loop.time() - child.started
+        self._gone(code, lived_s, f"died, {describe(code)}", child.pid)
+
+    def _gone(self, code: int, lived_s: float, why: str, pid: int | None) -> None:
+        self.child = None
+        chance = random.random()  # noqa: S311
+        deeds = self.life.exited(self._loop.time(), lived_s, chance)
         if self.state in (State.BACKOFF, State.FATAL):
-            told = ("died, %s; now %s", describe(code), self.state)
-            log.warning(*told, extra=self._fields(child.pid))
+            log.warning("%s; now %s", why, self.state, extra=self._fields(pid))
         self._do(deeds, code)
 
     def _due(self) -> None:
@@ -163,13 +168,21 @@ class Post:
         self._set_alarm()
         for deed in deeds:
             if deed is Do.SPAWN:
-                self.child = Child(self.kind, self._told, self._exited, self._names)
+                self._spawn()
             elif deed is Do.TELL_OF_DEATH:
                 self._watch.on_died(self, code)
             elif deed is Do.TELL_IT_LEFT:
                 self._has_left()
             elif self.child is not None:
                 self._act_on(self.child, deed)
+
+    def _spawn(self) -> None:
+        """Start a process; one that cannot be started is as good as dead."""
+        try:
+            self.child = Child(self.kind, self._told, self._exited, self._names)
+        except OSError as error:
+            why = f"cannot be started: {error.strerror}"
+            self._loop.call_soon(self._gone, os.EX_OSERR, 0.0, why, None)
 
     def _act_on(self, child: Child, deed: Do) -> None:
         if deed is Do.ASK_TO_LEAVE:

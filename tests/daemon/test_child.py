@@ -140,3 +140,16 @@ def test_orders_to_a_dead_child_are_lost_quietly() -> None:
         return await watched.exit_code()
 
     assert with_child(act) == -signal.SIGKILL
+
+
+def test_a_kill_that_comes_late_hits_nobody_else() -> None:
+    async def act(watched: Watched) -> int:
+        watched.child.leave()
+        await watched.exit_code()
+        other = Watched("capture")  # has the descriptors that the first one had
+        watched.child.kill()
+        await asyncio.wait_for(other.ready, WAIT_S)
+        other.child.leave()
+        return await other.exit_code()
+
+    assert with_child(act) == 0

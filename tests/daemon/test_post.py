@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import resource
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
@@ -79,6 +81,17 @@ def act(
     return asyncio.run(run())
 
 
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """Have the kernel refuse to open anything."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def is_closing(post: Post) -> bool:
     """Tell whether it waits for a source to be closed."""
     return post._closing is not None
@@ -111,6 +124,20 @@ def test_a_post_that_was_left_is_empty_and_nobody_is_told_of_a_death() -> None:
         await watched.post.leave()
         assert (watched.post.state, watched.post.pid) == (State.STOPPED, None)
         assert watched.seen == ["ready"]
+
+    act(steps)
+    assert open_fds() == before
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
+    before = open_fds()
+
+    async def steps(watched: Watched) -> None:
+        with no_more_descriptors():
+            watched.post.start()
+            await watched.sees("exit code 71")
+        await watched.sees("exit code 71", "ready")
+        assert watched.post.restarts.total == 1
 
     act(steps)
     assert open_fds() == before
