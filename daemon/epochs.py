@@ -2,11 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
 
+from imagemp.link import close_all
 from imagemp.ring import layout
 from imagemp.ring.segment import Header
 
@@ -69,7 +69,7 @@ class Place:
     def close(self) -> None:
         """Close our copies of the counters."""
         for counters in self.sets:
-            close_fds(counters)
+            close_all(counters)
         self.sets = []
 
 
@@ -127,16 +127,10 @@ class Epoch:
         for place in self.places.values():
             place.close()
         self.header.close()
-        close_fds(self.fds)
+        close_all(self.fds)
         self.fds = []
 
 
 def new_counters(n: int) -> tuple[int, ...]:
     """Make ready, done and, for those that may be evicted, evicted."""
     return tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(n))
-
-
-def close_fds(fds: Sequence[int]) -> None:
-    """Close each of them."""
-    for fd in fds:
-        os.close(fd)

@@ -7,10 +7,11 @@ when a producer dies reads from the header where its epoch ends.
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from imagemp.link import close_all
 from imagemp.ring import layout
 from imagemp.ring.handover import End, Enter, Order
 
-from .epochs import Epoch, Place, Totals, close_fds, new_counters
+from .epochs import Epoch, Place, Totals, new_counters
 from .pipeline import ReaderPlan, RingPlan
 from .workers.orders import (
     Attach,
@@ -185,7 +186,7 @@ class RingKeeper:
         for epoch in self.epochs:
             for place in epoch.places.values():
                 if place.number == number and len(place.sets) > 1:
-                    close_fds(place.sets.pop(0))
+                    close_all(place.sets.pop(0))
 
     def left(self, worker: str, number: int) -> None:
         """A reader has finished an epoch; its memory goes when all have."""

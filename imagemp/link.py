@@ -107,8 +107,7 @@ def receive_packet(sock: socket.socket) -> tuple[bytes | None, list[int]]:
     fds = _descriptors(control)
     if packet and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         return packet, fds
-    for fd in fds:
-        os.close(fd)
+    close_all(fds)
     raise LinkClosedError("link: packet cut off" if packet else "link: closed")
 
 
@@ -128,7 +127,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def close_all(fds: Sequence[int]) -> None:
-    """Close descriptors that came with a message nobody wants."""
+    """Close each of these descriptors; a number below 0 is none."""
     for fd in fds:
         if fd >= 0:
             os.close(fd)

@@ -199,5 +199,4 @@ def _check_room(geometry: Geometry, folder: Path | None) -> None:
 
 def close_extra(fds: tuple[int, ...]) -> None:
     """Close what `make` gave besides the ring's own descriptor."""
-    for fd in fds[1:]:
-        os.close(fd)
+    close_all(fds[1:])

@@ -14,6 +14,7 @@ import numpy as np
 
 from imagemp.errors import Evicted
 from imagemp.frames import AnyArray, Frame, FrameLayout
+from imagemp.link import close_all
 from imagemp.spec import FrameSpec
 
 from .desc import Descriptions
@@ -151,9 +152,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the counters and unmap. May be called twice."""
-        for fd in (self.ready, self.done, self.evicted):
-            if fd >= 0:
-                os.close(fd)
+        close_all((self.ready, self.done, self.evicted))
         self.ready = self.done = self.evicted = -1
         self._views.clear()
         self._out.clear()

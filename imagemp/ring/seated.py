@@ -1,8 +1,9 @@
 """The readers' counters, as the producer holds them."""
 
-import os
 import select
 from dataclasses import dataclass
+
+from imagemp.link import close_all
 
 
 @dataclass(slots=True)
@@ -18,9 +19,7 @@ class Seated:
 
     def close(self) -> None:
         """Close this end of the counters."""
-        for fd in (self.ready, self.done, self.evicted):
-            if fd >= 0:
-                os.close(fd)
+        close_all((self.ready, self.done, self.evicted))
 
 
 class Table:

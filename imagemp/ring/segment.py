@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from imagemp.errors import RingError
+from imagemp.link import close_all
 
 from .layout import CELLS, FIRST_CELL, HEADER, PAGE, Geometry
 
@@ -91,7 +92,7 @@ class Segment:
                 overflow_fd = _overflow_file(geometry, overflow_dir)
             segment = cls._in_memory(geometry, fd, overflow_fd)
         except BaseException:
-            _close(fd, overflow_fd)
+            close_all((fd, overflow_fd))
             raise
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _SEAL_FUTURE_WRITE
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
@@ -146,7 +147,7 @@ class Segment:
         """Close the descriptors, and unmap what no array looks into any more."""
         if self.fd < 0:
             return
-        _close(self.fd, self.overflow_fd)
+        close_all((self.fd, self.overflow_fd))
         self.fd = self.overflow_fd = -1
         self.cells.release()
         self.order.release()
@@ -194,7 +195,7 @@ def _overflow_file(geometry: Geometry, folder: Path | None) -> int:
     try:
         os.posix_fallocate(fd, 0, size)
     except OSError as error:
-        _close(fd)
+        os.close(fd)
         raise RingError(
             f"ring.overflow_size: {size >> 20} MiB in {where}: {error.strerror}",
             'make room there, ask for less, or set overflow = "memory" or "none"',
@@ -206,9 +207,3 @@ def _check_size(fd: int, expected: int) -> None:
     if fd < 0 or (size := os.fstat(fd).st_size) < expected:
         found = "no file" if fd < 0 else f"{size} bytes"
         raise RingError(f"ring: {found}, expected {expected} bytes")
-
-
-def _close(*fds: int) -> None:
-    for fd in fds:
-        if fd >= 0:
-            os.close(fd)
