@@ -16,6 +16,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from imagemp.client import Control
+from imagemp.clock import boottime_ns
 from imagemp.private import PrivateDaemon, running
 
 from .places import place
@@ -183,11 +184,6 @@ def _spread(report: Report, what: str, values: list[float]) -> None:
 def percentile(values: list[float], at: int) -> float:
     """Give one of the percentiles."""
     return quantiles(values, n=100, method="inclusive")[at - 1]
-
-
-def boottime_ns() -> int:
-    """Give the time by the clock of frames."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def main() -> None:

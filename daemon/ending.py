@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from imagemp.clock import boottime_ns
+
 from .accounts import Facts, Stage, close_law
 from .logs import fields
 from .pipeline import CAPTURE, SOURCE
 from .post import Post
 from .run import Run
-from .wallclock import boottime_ns, clock_pair
+from .wallclock import clock_pair
 from .workers.orders import Discard, Ended, Finalise, LetGo, Stop
 
 log = logging.getLogger(__name__)

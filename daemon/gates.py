@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from imagemp.clock import boottime_ns
 from imagemp.config.holding import Room, lack_of_room, rate
 from imagemp.errors import ConfigError, ControlError
 
 from .pipeline import CAPTURE
 from .rings import RingKeeper
 from .run import Run
-from .wallclock import boottime_ns
 from .workers.gate import FOREVER
 from .workers.orders import SpanRecorded, Trigger, Triggered, Want
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from imagemp.clock import boottime_ns
 from imagemp.ring import layout
 
 from .crew import Crew
@@ -162,8 +163,7 @@ def _target_fps(session: Session) -> float:
 def _elapsed_s(t_first_ns: int) -> float:
     if not t_first_ns:
         return 0.0
-    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return round(max(0, now - t_first_ns) / 1e9, 3)
+    return round(max(0, boottime_ns() - t_first_ns) / 1e9, 3)
 
 
 def machine() -> dict[str, Any]:
@@ -214,7 +214,7 @@ def _encoders(session: Session, meter: Meter) -> dict[str, Any]:
 
 def _gates(session: Session) -> dict[str, Any]:
     """Say of each encoder whether it records now, and how many frames it holds."""
-    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    now_ns = boottime_ns()
     told: dict[str, Any] = {}
     for name, spans in session.facts.spans.items():
         report = session.facts.reports.get(name)

@@ -8,7 +8,9 @@ worker. A timetable counts from there.
 import asyncio
 from collections.abc import Callable
 
-from .wallclock import boottime_ns, instant_of
+from imagemp.clock import boottime_ns
+
+from .wallclock import instant_of
 
 LEAD_S = 5.0  # before a time of day: what cameras get to open
 PATIENCE_S = 10.0  # for the slowest, then the others go without it

@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Callable
 
+from imagemp.clock import boottime_ns
 from imagemp.errors import ControlError
 
 SECOND_NS = 10**9
@@ -19,11 +20,6 @@ ITIMERSPEC = struct.Struct("@4l")  # the interval, and when: seconds, ns
 TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 1, 2
 NEVER_S = 2**40  # by no clock that anybody sets
 LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def boottime_ns() -> int:
-    """Give the time of the clock that every stamp in a frame is of."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def clock_pair() -> tuple[int, int]:

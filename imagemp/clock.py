@@ -1,8 +1,9 @@
-"""Whether the wall clock is right, as far as the kernel knows."""
+"""The clock that frames bear, and whether the wall clock beside it is right."""
 
 import ctypes
 import os
 import struct
+import time
 
 TIMESYNCD = "/run/systemd/timesync/synchronized"  # there since its first answer
 # struct timex up to its maxerror: modes, offset, freq, maxerror, of a 64-bit machine
@@ -10,6 +11,11 @@ TIMEX = struct.Struct("@I3l")
 TIMEX_NBYTES = 256  # it has 208
 LIBC = ctypes.CDLL(None, use_errno=True)
 LOST_US = 16_000_000  # the kernel gives up at an error of 16 s, as timedatectl has it
+
+
+def boottime_ns() -> int:
+    """Give CLOCK_BOOTTIME, of which all stamps are; it counts suspended time."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def is_synchronised() -> bool:

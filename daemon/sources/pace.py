@@ -8,6 +8,8 @@ import select
 import time
 from fractions import Fraction
 
+from imagemp.clock import boottime_ns
+
 FD_SETSIZE = 1024  # select(2) has no bit for this descriptor and those above
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
@@ -18,7 +20,7 @@ class Clock:
 
     def now(self) -> int:
         """Nanoseconds, the clock of every stamp in a frame."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return boottime_ns()
 
     def wait(self, until_ns: int, wake: int) -> bool:
         """Sleep until then; False at once if `wake` is or becomes readable."""

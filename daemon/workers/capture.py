@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import msgspec
 
+from imagemp.clock import boottime_ns
 from imagemp.config import OverlayConfig
 from imagemp.daemon.schedule import schedule_from
 from imagemp.errors import ImagempError, SourceError
@@ -26,7 +27,7 @@ from ..sources.pace import Clock
 from ..sources.threaded import Threaded
 from .base import Worker
 from .controls import set_controls
-from .intake import Intake, boottime_ns
+from .intake import Intake
 from .orders import (
     Attach,
     Closed,

@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from typing import Any
 
+from imagemp.clock import boottime_ns
 from imagemp.errors import Evicted
 from imagemp.frames import Frame
 from imagemp.link import Link, close_all
@@ -180,8 +181,7 @@ class Consumer(Worker):
             self.handled += 1
             self.recorded += 1
             self._cadence.mark()
-        lag = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - frame.info.t_arrival_ns
-        self._lags.append(lag)
+        self._lags.append(boottime_ns() - frame.info.t_arrival_ns)
         self.feed.release(frame)
 
     def skip(self, cause: str, n: int = 1) -> None:

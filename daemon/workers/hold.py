@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from imagemp.clock import boottime_ns
 from imagemp.frames import Frame, FrameInfo
 from imagemp.recording.writer import Recording
 from imagemp.ring.feed import Feed
@@ -78,11 +79,11 @@ class Hold:
 
     def take_over(self, recording: Recording) -> None:
         """There are frames in it that were not settled by way of here."""
-        self._log.take_over(recording, _now_ns())
+        self._log.take_over(recording, boottime_ns())
 
     def hear(self) -> None:
         """All orders that were given before now are about to be obeyed."""
-        self.heard_ns = _now_ns()
+        self.heard_ns = boottime_ns()
 
     def want(self, spans: Spans, recording: Recording | None) -> None:
         """These are the spans from now on."""
@@ -138,7 +139,7 @@ class Hold:
             return 0.0
         waits = [self._room.patience_s(time.monotonic())]
         if gate.wants_any(oldest, newest):  # they wait behind the oldest
-            waits.append(max(LEAST_S, (gate.due_ns(oldest) - _now_ns()) / 1e9))
+            waits.append(max(LEAST_S, (gate.due_ns(oldest) - boottime_ns()) / 1e9))
         return min((wait for wait in waits if wait is not None), default=None)
 
     def numbers(self) -> dict[str, Any]:
@@ -172,7 +173,3 @@ class Hold:
         if self._told_s is None or held_s < self._told_s / 2:
             self._told_s = held_s
             self._tell(Event("held_short", {"seconds": held_s}))
-
-
-def _now_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

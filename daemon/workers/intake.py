@@ -2,6 +2,7 @@
 
 import time
 
+from imagemp.clock import boottime_ns
 from imagemp.frames import FrameInfo
 from imagemp.ring.layout import MISS_CAUSES, MISSED, T_LAST_NS
 from imagemp.ring.writer import Writer
@@ -54,8 +55,3 @@ class Intake:
         if missed:
             writer.segment.cells[MISSED + MISS_CAUSES.index(cause)] += missed
         return missed
-
-
-def boottime_ns() -> int:
-    """Give the time of the clock of SensorTimestamp; it counts suspended time."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

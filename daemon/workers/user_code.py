@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from imagemp import callback
 from imagemp.callback import Callback, FunctionCallback, Result
+from imagemp.clock import boottime_ns
 from imagemp.errors import CallbackError
 from imagemp.frames import Frame, FrameInfo
 from imagemp.link import MAX_PACKET
@@ -198,8 +199,7 @@ class UserCode:
 
 def triggered(session: str, callback: str, note: str) -> Triggered:
     """Say that a callback triggers now."""
-    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return Triggered(session, callback, now_ns, note)
+    return Triggered(session, callback, boottime_ns(), note)
 
 
 def place_of(error: Exception) -> str:

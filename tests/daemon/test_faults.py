@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from imagemp.client import Telemetry
-from imagemp.daemon.wallclock import boottime_ns
+from imagemp.clock import boottime_ns
 from imagemp.errors import ControlError
 from tests.running import Daemon, running
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imagemp.clock import is_synchronised
+from imagemp.clock import boottime_ns, is_synchronised
 from imagemp.daemon import together
 from imagemp.daemon.sources.seqmark import encode
 from imagemp.daemon.together import Together
-from imagemp.daemon.wallclock import boottime_ns, check_clock
+from imagemp.daemon.wallclock import check_clock
 from imagemp.errors import ControlError
 from imagemp.frames import AnyArray
 from tests.running import Daemon, running

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from imagemp.client import Telemetry
-from imagemp.clock import LOST_US, is_right, is_synchronised, max_error_us
+from imagemp.clock import LOST_US, boottime_ns, is_right, is_synchronised, max_error_us
 from imagemp.daemon.wallclock import (
     Alarm,
     Steps,
-    boottime_ns,
     clock_pair,
     instant_of,
 )
