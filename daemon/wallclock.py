@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from imagemp.clock import boottime_ns
 from imagemp.errors import ControlError
+from imagemp.link import close_all
 
 SECOND_NS = 10**9
 ITIMERSPEC = struct.Struct("@4l")  # the interval, and when: seconds, ns
@@ -47,7 +48,7 @@ class Alarm:
     """Calls once the wall clock shows a time, however it is set meanwhile.
 
     The loop's own timers count seconds: on a machine that learns the time after it
-    has booted they would ring years too late. Python has timerfd from 3.13 on.
+    has booted they would ring years too late.
 
     Args:
         unix_s: Rings at once if it has passed.
@@ -57,14 +58,8 @@ class Alarm:
     def __init__(self, unix_s: float, call: Callable[[], None]) -> None:
         self._call = call
         self._loop = asyncio.get_running_loop()
-        flags = os.O_CLOEXEC | os.O_NONBLOCK
-        self._fd: int | None = LIBC.timerfd_create(time.CLOCK_REALTIME, flags)
-        when = divmod(max(1, round(unix_s * SECOND_NS)), SECOND_NS)
-        spec = ITIMERSPEC.pack(0, 0, *when)
-        if self._fd < 0 or LIBC.timerfd_settime(
-            self._fd, TFD_TIMER_ABSTIME, spec, None
-        ):
-            raise OSError(ctypes.get_errno(), "timerfd")
+        when = max(1, round(unix_s * SECOND_NS))
+        self._fd: int | None = _timer(when, TFD_TIMER_ABSTIME)
         self._loop.add_reader(self._fd, self._ring)
 
     def cancel(self) -> None:
@@ -89,12 +84,8 @@ class Steps:
     def __init__(self, call: Callable[[], None]) -> None:
         self._call = call
         self._loop = asyncio.get_running_loop()
-        flags = os.O_CLOEXEC | os.O_NONBLOCK
-        self._fd: int | None = LIBC.timerfd_create(time.CLOCK_REALTIME, flags)
         how = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET
-        never = ITIMERSPEC.pack(0, 0, NEVER_S, 0)
-        if self._fd < 0 or LIBC.timerfd_settime(self._fd, how, never, None):
-            raise OSError(ctypes.get_errno(), "timerfd")
+        self._fd: int | None = _timer(NEVER_S * SECOND_NS, how)
         self._loop.add_reader(self._fd, self._step)
 
     def close(self) -> None:
@@ -109,3 +100,14 @@ class Steps:
         with contextlib.suppress(OSError):  # ECANCELED is how it tells
             os.read(self._fd, 8)
         self._call()
+
+
+def _timer(when_ns: int, how: int) -> int:
+    """Make a timerfd on the wall clock; Python has them from 3.13 on."""
+    fd = int(LIBC.timerfd_create(time.CLOCK_REALTIME, os.O_CLOEXEC | os.O_NONBLOCK))
+    spec = ITIMERSPEC.pack(0, 0, *divmod(when_ns, SECOND_NS))
+    if fd < 0 or LIBC.timerfd_settime(fd, how, spec, None):
+        error = ctypes.get_errno()
+        close_all([fd])
+        raise OSError(error, f"timerfd: {os.strerror(error)}")
+    return fd
