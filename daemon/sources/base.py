@@ -104,6 +104,9 @@ class Source(ABC):
     def set_controls(self, controls: Mapping[str, Any]) -> None:
         """Set controls from one of the next frames on, all or none.
 
+        Called between two frames; of a source that is not `interruptible` also while
+        its `grab` blocks in the other thread.
+
         Raises:
             SourceError: It has no such control, or the value is out of range.
         """

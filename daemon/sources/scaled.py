@@ -7,11 +7,10 @@ import numpy as np
 
 from imagemp.errors import SourceError
 from imagemp.frames import AnyArray, Frame, FrameLayout, numpy_dtype
-from imagemp.spec import FrameSpec, Plane
+from imagemp.spec import FrameSpec, Plane, is_picture
 
 from .base import Grab, Source
 
-CHANNELS = 4  # a third axis longer than this is not colours
 BLENDED = ("u1", "u2", "i2", "f4", "f8")  # what cv2.resize can blend
 
 
@@ -95,10 +94,7 @@ class Resizer:
 
 def scaled_plane(plane: Plane, scale: float) -> Plane:
     """Give the plane at its new size; refuse what is not an image, by name."""
-    is_image = len(plane.shape) == 2 or (
-        len(plane.shape) == 3 and plane.shape[2] <= CHANNELS
-    )
-    if not is_image or numpy_dtype(plane.dtype).hasobject:
+    if not is_picture(plane.shape) or numpy_dtype(plane.dtype).hasobject:
         raise SourceError(
             f"source.scale: plane {plane.name} of shape {plane.shape} is not an image",
             "leave scale at 1",

@@ -8,7 +8,9 @@ import logging
 import os
 import select
 import threading
+from collections.abc import Mapping
 from queue import SimpleQueue
+from typing import Any
 
 from imagemp.frames import Frame
 from imagemp.spec import FrameSpec
@@ -58,6 +60,10 @@ class Threaded(Source):
 
     def retrieve(self, frame: Frame) -> None:
         self._inner.retrieve(frame)
+
+    def set_controls(self, controls: Mapping[str, Any]) -> None:
+        self._inner.set_controls(controls)
+        self.fps = self._inner.fps
 
     def close(self) -> None:
         """Close the inner source; one that hangs in `grab` is left behind.

@@ -2,8 +2,9 @@
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ class Blocking(Source):
     def __init__(self) -> None:
         super().__init__({"a": 1})
         self.notes = ["a note"]
+        self.controls: Mapping[str, Any] = {}
         self.given, self._gives = os.pipe()
         self.entered = os.eventfd(0, os.EFD_SEMAPHORE)
         self.closed = 0
@@ -50,6 +52,9 @@ class Blocking(Source):
 
     def retrieve(self, frame: Frame) -> None:
         frame.image[:] = 7
+
+    def set_controls(self, controls: Mapping[str, Any]) -> None:
+        self.controls = controls
 
     def close(self) -> None:
         self.closed += 1
@@ -91,13 +96,14 @@ def test_it_is_what_the_inner_source_is_but_for_being_deaf(inner: Blocking) -> N
     source.first_seq = 9
 
     spec = source.open()
+    source.set_controls({"Level": 3})
     source.close()
 
     assert spec == FrameSpec.image((3,))
     assert source.interruptible
     assert not source.is_live
     assert (source.fps, source.notes, source.settings) == (12.5, ["a note"], {"a": 1})
-    assert inner.first_seq == 9
+    assert (inner.first_seq, inner.controls) == (9, {"Level": 3})
 
 
 def test_a_frame_of_the_inner_source_comes_through(
