@@ -30,7 +30,7 @@ from .sections import (
     PipelineConfig,
 )
 from .sources import KINDS, ClassSource, SourceConfig
-from .tables import Part, Table, Tables, as_table, join, refuse_later
+from .tables import Part, Table, Tables, as_table, join
 from .values import Name, SourceKind
 from .wording import show, suggest
 
@@ -131,7 +131,6 @@ class ConfigTables(Tables):
         """Read a source as its kind wants it; the kind of a `base` stays."""
         table = dict(as_table(found, key))
         kind = base.kind if base else table.pop("kind", None)
-        refuse_later(SourceConfig, "kind", kind, f"{key}.kind")
         for name, section in KINDS.items():
             if kind == name:
                 return self.read(section, table, key, base)

@@ -51,7 +51,6 @@ class Tables:
         values = {} if base is None else msgspec.structs.asdict(base)
         for name, found in as_table(table, key).items():
             full = join(key, name)
-            refuse_later(section, name, found, full)
             if name not in fields:
                 raise ConfigError(full, f"unknown key; {meant(section, name, fields)}")
             part = (parts or {}).get(name) or self._part(fields[name].type)
@@ -117,15 +116,6 @@ def as_table(found: object, key: str) -> Table:
 def join(key: str, name: str) -> str:
     """Give the full key of `name` in the table `key`."""
     return f"{key}.{name}" if key else name
-
-
-def refuse_later(section: type[Section], name: str, found: object, key: str) -> None:
-    """Raise if a later version brings this key, or this value of it."""
-    values = section.LATER.get(name)
-    if values == ():
-        raise ConfigError(key, "not yet: a later version brings this key")
-    if values and found in values:
-        raise ConfigError(key, f"not yet: a later version brings {show(found)}")
 
 
 def _size(found: object, key: str) -> int:
