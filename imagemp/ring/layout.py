@@ -35,7 +35,7 @@ READER_CELLS = 256
 CELLS = RELEASED + READER_CELLS
 
 DROP_CAUSES = ("ring_full", "overflow_slow", "camera_error", "capture_restart")
-MISS_CAUSES = ("sensor_gap", "capture_restart", "camera_error")
+MISS_CAUSES = ("sensor_gap", "capture_restart")
 
 # seq, index, t_sensor, t_arrival, t_unix, missed_before, ring_used,
 # overflow_used, exposure, gain; the user's fields follow

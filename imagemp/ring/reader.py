@@ -18,7 +18,6 @@ from imagemp.link import close_all
 from imagemp.spec import FrameSpec
 
 from .desc import Descriptions
-from .layout import OVERFLOW_USED, RING_USED
 from .segment import Segment
 
 _write_counter = os.eventfd_write
@@ -144,12 +143,6 @@ class Reader:
         """Whether a frame was taken and has not been released."""
         return bool(self._out)
 
-    @property
-    def queues(self) -> tuple[int, int]:
-        """Slots in use in RAM and in overflow. For display."""
-        cells = self.segment.cells
-        return int(cells[RING_USED]), int(cells[OVERFLOW_USED])
-
     def close(self) -> None:
         """Close the counters and unmap. May be called twice."""
         close_all((self.ready, self.done, self.evicted))
@@ -202,16 +195,6 @@ class EveryReader(Reader):
         while self._granted < index and (left := until - time.monotonic()) > 0:
             if select.select([self.ready], [], [], left)[0]:
                 self._hear()
-        return self._granted
-
-    def skip(self) -> None:
-        """Release the next frame without looking at it."""
-        self.next += 1
-        _write_counter(self.done, 1)
-
-    @property
-    def granted(self) -> int:
-        """Frames up to this index may be taken."""
         return self._granted
 
     @property

@@ -9,7 +9,6 @@ import fcntl
 import mmap
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -131,13 +130,6 @@ class Segment:
         in_file, start = self.geometry.slot_at(slot)
         view = memoryview(self._file) if in_file and self._file else self.view
         return view[start : start + self.geometry.slot_nbytes]
-
-    def add_counts(
-        self, first: int, names: tuple[str, ...], n: Mapping[str, int]
-    ) -> None:
-        """Add to the cells from `first` on, by name. For the producer."""
-        for name, value in n.items():
-            self.cells[first + names.index(name)] += value
 
     def overflow_for_reading(self) -> int:
         """Open the overflow file anew, for reading only; the caller closes it."""

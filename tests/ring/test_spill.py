@@ -346,12 +346,11 @@ def test_nobody_is_evicted_for_overflow_that_the_recording_fills(
 
 def test_the_cells_tell_how_much_overflow_is_in_use(make_ring: MakeRing) -> None:
     ring = make_ring(slots=4, overflow=4)
-    reader = ring.every()
+    ring.every()
 
     publish(ring, 6)
 
     assert ring.header.cells[OVERFLOW_USED] == ring.header.cells[OVERFLOW_HIGH] == 3
-    assert reader.queues[1] == 3
 
 
 def test_closing_stores_what_was_put_and_ends_the_thread() -> None:

@@ -161,21 +161,6 @@ def test_a_frame_released_twice_counts_once(make_ring: MakeRing) -> None:
     assert ring.ledger.used == 1
 
 
-def test_a_frame_skipped_is_a_frame_released(make_ring: MakeRing) -> None:
-    ring = make_ring()
-    reader = ring.every()
-    ring.publish(3)
-    frame = reader.take()
-    assert frame is not None
-    reader.release(frame)
-
-    reader.skip()
-
-    ring.writer.reclaim()
-    assert ring.released(0) == 2
-    assert seqs(take_all(reader)) == [2]
-
-
 def test_the_slowest_reader_decides_what_is_free(make_ring: MakeRing) -> None:
     ring = make_ring(slots=2)
     slow, fast = ring.every(), ring.every()
@@ -907,15 +892,6 @@ def test_a_frame_tells_its_index_from_whatever_slot_it_had(make_ring: MakeRing) 
             reader.release(frame)
 
     assert found == list(range(5, 15))
-
-
-def test_a_reader_knows_how_full_the_ring_is(make_ring: MakeRing) -> None:
-    ring = make_ring(slots=4, overflow=0)
-    reader = ring.every()
-
-    ring.publish(3)
-
-    assert reader.queues == (3, 0)
 
 
 def test_everything_may_be_closed_twice(make_ring: MakeRing) -> None:
