@@ -1,9 +1,7 @@
-"""Reading what sessions left: which there are, their pages, a sheet of pictures.
+"""Reading what sessions left: which there are, their frames, the pixels of a page.
 
 Knows numpy only where pixels are asked for, so that imagectl may list sessions.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import RecordingError
 from .folder import MAIN, SEGMENT, log_path, segment_paths
 from .manifest import MANIFEST, Manifest, read_manifest
-from .tiff.chain import walk_frames, walk_pages
+from .tiff.chain import walk_frames
 from .tiff.pagerecord import PageRecord, opened
 
 if TYPE_CHECKING:
@@ -71,13 +69,6 @@ def read_session(path: Path) -> Session:
         return Session(path, None, str(error))
 
 
-def pages(folder: Path, encoder: str = MAIN) -> Iterator[tuple[Path, PageRecord]]:
-    """Give each page of a session and the file it is in."""
-    for path in segment_paths(folder, encoder):
-        for page in walk_pages(path):
-            yield path, page
-
-
 def frames(
     folder: Path, encoder: str = MAIN
 ) -> Iterator[tuple[Path, list[PageRecord]]]:
@@ -87,7 +78,7 @@ def frames(
             yield path, frame
 
 
-def read_pixels(path: Path, page: PageRecord) -> AnyArray:
+def read_pixels(path: Path, page: PageRecord) -> "AnyArray":
     """Give a page's pixels as TIFF has them: (h, w), or (h, w, 3 or 4).
 
     Raises:

@@ -13,8 +13,9 @@ from imagemp.errors import DiskError, FrameShapeError, RecordingError
 from imagemp.frames import Frame, FrameInfo
 from imagemp.recording.stamp import STAMP
 from imagemp.recording.tiff.bigtiff import PageWriter
-from imagemp.recording.tiff.chain import crc_matches, last_good, walk_frames, walk_pages
+from imagemp.recording.tiff.chain import last_good, walk_frames, walk_pages
 from imagemp.spec import FrameSpec, Plane
+from tests.recording.proofs import crc_matches
 from tests.recording.shots import RGBD, SMALL, shot
 
 

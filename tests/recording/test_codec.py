@@ -11,10 +11,11 @@ from imagemp.frames import AnyArray, Frame, FrameInfo, numpy_dtype
 from imagemp.recording.plan import Compression
 from imagemp.recording.reading import read_pixels
 from imagemp.recording.tiff.bigtiff import PageWriter
-from imagemp.recording.tiff.chain import crc_matches, walk_pages
+from imagemp.recording.tiff.chain import walk_pages
 from imagemp.recording.tiff.codec import Codec
 from imagemp.recording.tiff.tags import Compressed, Predictor
 from imagemp.spec import FrameSpec, Plane
+from tests.recording.proofs import crc_matches
 from tests.recording.shots import shot
 
 ZLIB, ZSTD = Compression("zlib"), Compression("zstd")

@@ -14,7 +14,7 @@ from imagemp.recording.folder import SessionFolder
 from imagemp.recording.manifest import Manifest, State, write_manifest
 from imagemp.recording.plan import RecordingPlan, SegmentLimits
 from imagemp.recording.reading import (
-    pages,
+    frames,
     read_pixels,
     sessions,
     unended,
@@ -100,7 +100,7 @@ def test_a_session_with_a_broken_manifest_is_listed_with_its_problem(
 def test_pages_of_all_segments_come_in_order(tmp_path: Path) -> None:
     recorded(tmp_path, RGBD, 7)
 
-    found = list(pages(tmp_path))
+    found = [(path, page) for path, frame in frames(tmp_path) for page in frame]
 
     assert [page.index for _, page in found] == [n // 2 for n in range(14)]
     assert {path.name for path, _ in found} == {f"frames-000{n}.tif" for n in range(3)}
@@ -110,9 +110,10 @@ def test_pages_of_all_segments_come_in_order(tmp_path: Path) -> None:
 def test_pixels_are_read_back(tmp_path: Path, spec: FrameSpec) -> None:
     recorded(tmp_path, spec, 2)
 
-    for path, page in pages(tmp_path):
-        expected = shot(spec, page.index)[page.plane_name]
-        assert np.array_equal(read_pixels(path, page), expected, equal_nan=True)
+    for path, frame in frames(tmp_path):
+        for page in frame:
+            expected = shot(spec, page.index)[page.plane_name]
+            assert np.array_equal(read_pixels(path, page), expected, equal_nan=True)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -18,9 +18,10 @@ from PIL import Image, ImageSequence
 from imagemp.frames import AnyArray
 from imagemp.recording.disk import is_full
 from imagemp.recording.reading import frames
-from imagemp.recording.tiff.chain import crc_matches, last_good
+from imagemp.recording.tiff.chain import last_good
 from imagemp.recording.writer import Recording
 from tests.recording.appender import PLANS
+from tests.recording.proofs import crc_matches
 from tests.recording.shots import RGBD, log_column, recorded_indexes, shot
 
 KINDS = pytest.mark.parametrize("kind", ["none", "zlib", "zstd"])

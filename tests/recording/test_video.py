@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imagemp.frames import AnyArray, Frame, FrameInfo
-from imagemp.recording.video.decoding import count_packets, read_video
+from imagemp.recording.video.decoding import read_video
 from imagemp.recording.video.files import walk_video
 from imagemp.recording.writer import Recording
 from imagemp.spec import Field, FrameSpec
@@ -23,6 +23,7 @@ from tests.recording.filmer import (
     read_number,
     record,
 )
+from tests.recording.proofs import count_packets
 
 av = pytest.importorskip("av", reason="PyAV cannot be installed here")
 

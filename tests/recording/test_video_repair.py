@@ -19,11 +19,12 @@ from imagemp.recording.manifest import Manifest, read_manifest, write_manifest
 from imagemp.recording.mend.recorded import frames_in
 from imagemp.recording.mend.repairing import repair_session
 from imagemp.recording.mend.verifying import verify
-from imagemp.recording.video.decoding import count_packets, read_video
+from imagemp.recording.video.decoding import read_video
 from imagemp.recording.video.files import walk_video
 from imagemp.recording.video.records import VideoRecord
 from imagemp.recording.video.writer import VideoWriter
 from imagemp.recording.writer import Recording
+from tests.recording.proofs import count_packets
 
 from .filmer import BEGAN_NS, film, picture, plan_of, read_number
 from .sessions import SESSION, contents, rows, spoil

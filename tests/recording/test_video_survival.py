@@ -13,12 +13,13 @@ import pytest
 from imagemp.errors import RecordingError
 from imagemp.recording.disk import is_full
 from imagemp.recording.folder import segment_paths
-from imagemp.recording.video.decoding import count_packets, read_video
+from imagemp.recording.video.decoding import read_video
 from imagemp.recording.video.files import conclude, last_of, walk_video
 from imagemp.recording.video.writer import VideoWriter
 from imagemp.recording.writer import Recording
 from imagemp.spec import Field
 from tests.recording.filmer import film, plan_of, read_number, record
+from tests.recording.proofs import count_packets
 
 pytest.importorskip("av", reason="PyAV cannot be installed here")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from imagemp.daemon.sources.seqmark import read_seq, seq_modulus
 from imagemp.recording.reading import frames, read_pixels
-from imagemp.recording.tiff.chain import crc_matches
+from tests.recording.proofs import crc_matches
 
 
 def intact_frames(folder: Path) -> int:

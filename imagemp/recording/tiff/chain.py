@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .pagerecord import PageRecord, has_its_pixels, opened, read_page
+from .pagerecord import PageRecord, opened, read_page
 from .tags import ALIGN, FIRST_LINK_AT, HEADER, LINK
 
 
@@ -92,9 +92,3 @@ def last_good(path: Path) -> Tail:
     if not frames:
         return Tail(None, None, size)
     return Tail(next(walk_pages(path)), frames[-1][-1], size)
-
-
-def crc_matches(path: Path, page: PageRecord) -> bool:
-    """Whether the pixels are the ones that were written."""
-    with opened(path) as file:
-        return has_its_pixels(file, page)

@@ -27,7 +27,6 @@ def read_video(
         RecordingError: It cannot be opened or decoded.
     """
     av = imported()
-
     try:
         with av.open(str(path)) as file:
             if from_us:
@@ -58,21 +57,6 @@ def comment_of(path: Path) -> str:
             told = {name.lower(): text for name, text in file.metadata.items()}
             return str(told.get("comment", ""))
     return ""
-
-
-def count_packets(path: Path) -> int:
-    """Count what any other program finds in a video. Needs PyAV.
-
-    Raises:
-        RecordingError: It cannot be opened.
-    """
-    av = imported()
-
-    try:
-        with av.open(str(path)) as file:
-            return sum(1 for packet in file.demux(video=0) if packet.size)
-    except av.FFmpegError as error:
-        raise RecordingError(f"{path}: {error}") from error
 
 
 def imported() -> ModuleType:
