@@ -81,7 +81,8 @@ def listen(args: Namespace, topics: Sequence[str]) -> "Telemetry":
         DaemonUnreachableError: There is none, or not for this user.
     """
     from imagemp import paths
-    from imagemp.client import Telemetry, probe
+    from imagemp.client import Telemetry
+    from imagemp.wire import probe
 
     # Telemetry alone would wait for a daemon for ever, and never say why.
     probe(paths.telemetry_socket(paths.runtime_dir(args.runtime_dir)))

@@ -18,8 +18,6 @@ from .errors import ControlError
 from .messages import Params, Reply, Request
 from .wire import RECONNECT_MS, NoAnswerError, Wire, left_ms, probe, until_after
 
-__all__ = ["Control", "NoAnswerError", "Telemetry", "probe"]
-
 Clock = Callable[[], float]
 
 

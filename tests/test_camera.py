@@ -12,7 +12,7 @@ import pytest
 
 import imagemp
 from imagemp.camera import CameraReceiver
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import FrameShapeError
 from imagemp.images import as_float, as_int, as_picture, as_points, as_rgb
 from tests.daemon.test_recording import begin

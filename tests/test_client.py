@@ -15,9 +15,10 @@ import pytest
 import zmq
 
 from imagemp import paths
-from imagemp.client import Control, NoAnswerError, Telemetry, probe
+from imagemp.client import Control, Telemetry
 from imagemp.errors import ControlError, DaemonUnreachableError
 from imagemp.messages import Reply, Request
+from imagemp.wire import NoAnswerError, probe
 from tests.daemon.workers.fake_supervisor import WAIT_S, FakeSupervisor, listening
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import Evicted
 from imagemp.receiver import Receiver
 from tests.daemon.test_recording import begin, check_agreement

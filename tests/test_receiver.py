@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import ControlError, DaemonUnreachableError
 from imagemp.received import ReceivedFrame
 from imagemp.receiver import Receiver

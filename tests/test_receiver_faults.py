@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.receiver import Receiver
 from tests.daemon.test_recording import (
     begin,

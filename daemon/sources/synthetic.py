@@ -16,10 +16,8 @@ from imagemp.spec import FrameSpec, Plane
 
 from .base import Grab, Source
 from .pace import Clock, Pace
-from .seqmark import NUMBERS, encode, flatten, mark_size, read_seq, seq_modulus
+from .seqmark import NUMBERS, encode, flatten, mark_size
 from .settings import Count, Rate, Scale, read_settings
-
-__all__ = ["SyntheticSource", "read_seq", "seq_modulus"]
 
 COLOURS = 4  # a last axis up to this long is colours, a longer one is columns
 

@@ -16,7 +16,7 @@ from .disk import disk_error, disk_errors, sync_folder
 from .folder import log_path, segment_number, segment_paths
 from .framelog import FrameLog
 from .manifest import RecordedFile
-from .plan import RecordingPlan, SegmentLimits
+from .plan import RecordingPlan
 from .segments import (
     SegmentWriter,
     create_segment,
@@ -27,8 +27,6 @@ from .segments import (
 from .syncing import SyncThread
 from .tiff.pages import Strips
 from .tiff.press import Press
-
-__all__ = ["Recording", "RecordingPlan", "SegmentLimits"]
 
 
 class Recording:
@@ -53,9 +51,7 @@ class Recording:
         self._planes = len(plan.spec.planes)
         self._segment, self._log = segment, log
         self._press = Press.of(plan)
-        self._full: list[
-            SegmentWriter
-        ] = []  # segments that the sync thread is to close
+        self._full: list[SegmentWriter] = []  # for the sync thread to close
         self._ended: list[RecordedFile] = []
         self._folder_changed = True
         self._closed = False

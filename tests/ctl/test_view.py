@@ -17,7 +17,7 @@ from imagemp.ctl.main import main
 from imagemp.ctl.pane import fitted, stretched
 from imagemp.ctl.view import ring_of
 from imagemp.ctl.window import HEAD, SIDE
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import FrameShapeError
 from imagemp.frames import AnyArray
 from tests.daemon.test_recording import begin

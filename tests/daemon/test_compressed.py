@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.recording.reading import frames
 from tests.running import Daemon
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from imagemp.daemon.sources.synthetic import Pattern, read_seq
+from imagemp.daemon.sources.seqmark import read_seq
+from imagemp.daemon.sources.synthetic import Pattern
 from imagemp.errors import ControlError
 from imagemp.frames import AnyArray
 from imagemp.receiver import Receiver

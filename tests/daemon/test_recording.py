@@ -19,7 +19,7 @@ import pytest
 
 from imagemp.client import Telemetry
 from imagemp.counts import Counts
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.errors import ControlError
 from imagemp.recording.manifest import Manifest, read_manifest
 from imagemp.recording.reading import frames, read_pixels

@@ -15,7 +15,7 @@ import pytest
 from PIL import ImageGrab
 
 from imagemp.ctl.window import HEAD, SIDE, SPARE
-from imagemp.daemon.sources.synthetic import read_seq
+from imagemp.daemon.sources.seqmark import read_seq
 from imagemp.frames import AnyArray
 from tests.ctl.conftest import COMMAND
 from tests.daemon.test_recording import begin

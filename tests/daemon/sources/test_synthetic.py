@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imagemp.daemon.sources.synthetic import SyntheticSource, read_seq
+from imagemp.daemon.sources.seqmark import read_seq
+from imagemp.daemon.sources.synthetic import SyntheticSource
 from imagemp.errors import SourceError
 from imagemp.frames import numpy_dtype
 from imagemp.spec import FrameSpec
