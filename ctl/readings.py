@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemp.clock import is_synchronised
+from imagemp.config.machine import existing
 from imagemp.errors import ImagempError
 
 from .checks import CAMERA_GROUPS, DAEMON_GROUP, Readings
@@ -29,7 +30,7 @@ BLOCK = bytes(1 << 20)
 def read_machine(args: Namespace, *, is_disk_tried: bool) -> Readings:
     """Read everything; without a daemon, what can be told without it."""
     told = _daemon(args)
-    data_dir = _existing(told.get("data_dir") or data_dir_of(args))
+    data_dir = existing(Path(told.get("data_dir") or data_dir_of(args)).absolute())
     untried = "" if is_disk_tried else "asked not to"
     if told.get("is_busy"):
         untried = "a session is being recorded"
@@ -107,14 +108,6 @@ def _daemon(args: Namespace) -> dict[str, Any]:
 def _data_dir_in(shown: Mapping[str, Any]) -> str | None:
     found = (shown.get("daemon") or {}).get("data_dir")
     return found if isinstance(found, str) else None
-
-
-def _existing(folder: str | Path) -> Path:
-    """Give the folder, or the nearest above it that is there."""
-    path = Path(folder).absolute()
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def _free(folder: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Whoever watches the disk that a session is recorded on, beside the recording.
+"""Watches the disk that a session is recorded on, beside the recording.
 
 Disks may take seconds to answer, and deleting a large file does: so a thread of its
 own asks and deletes. It looks when it is told that something was written, and leaves
@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from imagemp.config.machine import existing
 from imagemp.errors import DiskError
 from imagemp.recording.disk import disk_error, disk_errors
 from imagemp.recording.folder import checked
@@ -183,7 +184,7 @@ class DiskGuard:
 
     def _measure(self, before: Room | None = None) -> Room:
         """Look what there is; what is on its way is as it was before."""
-        disk = os.statvfs(_existing(self.folder))
+        disk = os.statvfs(existing(self.folder))
         used = 0
         if self.plan.quota:
             used = self._others + nbytes_in(self.folder / self._session)
@@ -209,7 +210,7 @@ class DiskGuard:
             self._others = nbytes_in(self.folder, but=self._session)
 
     def _find_place(self) -> tuple[int, int]:
-        found = os.stat(self.folder / self._session)  # noqa: PTH116 - no link is followed to elsewhere
+        found = (self.folder / self._session).stat()
         return found.st_dev, found.st_ino
 
     def _find(self, found: Removed | DiskError) -> None:
@@ -217,12 +218,6 @@ class DiskGuard:
         os.eventfd_write(self._wake, 1)
         self._has_rung = True  # last: whoever reads the counter must find it there
 
-    def _tell_removed(self, found: Removed | DiskError) -> None:
-        if isinstance(found, Removed):
-            details = {"session": found.session, "bytes": found.nbytes}
-            self._tell(Event("deleted", details))
-
-
-def _existing(folder: Path) -> Path:
-    """Give the folder, or the nearest one above it that is there."""
-    return next(f for f in (folder, *folder.parents) if f.exists())
+    def _tell_removed(self, found: Removed) -> None:
+        details = {"session": found.session, "bytes": found.nbytes}
+        self._tell(Event("deleted", details))
