@@ -1,7 +1,7 @@
 """The law of accounting, in words: what was taken, lost, kept, and why.
 
-Counts are as in CONFIG.md, every field optional: an older or a newer daemon
-may leave some out.
+Counts are as docs/protocol.md has them, every field optional: an older or a newer
+daemon may leave some out.
 """
 
 from collections.abc import Iterable, Mapping

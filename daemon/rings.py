@@ -1,4 +1,4 @@
-"""The supervisor's part in a ring: places, counters and epochs (RING-SPEC, role V).
+"""The supervisor's part in a ring: places, counters, epochs (role V of docs/ring.md).
 
 It makes each reader's counters, hands them out, keeps a dead reader's place, and
 when a producer dies reads from the header where its epoch ends.

@@ -103,7 +103,7 @@ class Gateway(Worker):
         handler = partial(self._serve_callback, sock, order.topic)
         self._listen_to(sock.fileno(), handler)
 
-    # clients
+    # -- clients
 
     def _serve_control(self) -> None:
         for _ in range(BATCH):
@@ -215,7 +215,7 @@ class Gateway(Worker):
         self.waiting.remove(token)
         self.tell(Forgotten(token))
 
-    # subscribers
+    # -- subscribers
 
     def _publish(self, topic: str, fields: dict[str, Any]) -> None:
         frame = self.board.frame(topic, fields, time.monotonic_ns(), time.time_ns())
@@ -255,7 +255,7 @@ class Gateway(Worker):
                 log.warning("message dropped: %s", error, extra=fields(topic=topic))
             self.faulty.add(topic)
 
-    # sockets
+    # -- sockets
 
     def _listen_to(self, source: Source, handler: Callable[[], None]) -> None:
         self.handlers[source] = handler

@@ -3,7 +3,6 @@
 A slot is free if nothing pins it. Pins are: being filled or waiting for the spill
 thread; standing in the window tail..next_index-1, which some `every` reader has
 not released; each `latest` grant, and each slot a `latest` reader has taken.
-RING-SPEC calls `next_index` q and a seat's `released` nd.
 """
 
 from collections import Counter, deque

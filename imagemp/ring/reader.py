@@ -1,6 +1,6 @@
 """A reader's end of a ring: frames in place, read-only.
 
-RING-SPEC's role R. `EveryReader` misses none, `LatestReader` gives the newest
+Role R of docs/ring.md. `EveryReader` misses none, `LatestReader` gives the newest
 only. Waiting is the caller's: `fileno()` is readable when a frame may be there,
 and `take()` is the read that makes it so.
 """

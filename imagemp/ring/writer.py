@@ -1,6 +1,6 @@
 """The producer's end of a ring: the ledger's decisions, carried out.
 
-RING-SPEC's role P. One thread calls it; only the spill thread runs beside it.
+Role P of docs/ring.md. One thread calls it; only the spill thread runs beside it.
 The order of the stores below is the contract: desc and pixels, `order`,
 `published`, then the `ready` counters; `released` before anything is freed.
 """
@@ -197,14 +197,14 @@ class Writer:
 
     def _publish(self, slot: int) -> None:
         ledger, seats = self.ledger, self._seats
-        q = ledger.next_index
-        self._order[q & ledger.mask] = slot
-        self._cells[PUBLISHED] = q + 1
+        index = ledger.next_index
+        self._order[index & ledger.mask] = slot
+        self._cells[PUBLISHED] = index + 1
         for ready in seats.every:
             _write_counter(ready, 1)
         ledger.publish(slot)
         if seats.latest:
-            self._offer(q, slot)
+            self._offer(index, slot)
         if not seats.every:
             ledger.advance()
 

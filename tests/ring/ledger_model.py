@@ -1,7 +1,7 @@
 """The ledger's promise, recomputed from scratch: slow, and too simple to be wrong.
 
-"A slot is free if it is not order[s] for any s in tail..q-1, nor any grant, nor in
-any held, nor being filled"; nor is it in the spill thread's queue.
+"A slot is free if it is not order[s] for any s from tail to next_index - 1, nor any
+grant, nor in any held, nor being filled"; nor is it in the spill thread's queue.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,7 +1,7 @@
 """A ring in one process: a writer, and readers with descriptors of their own.
 
 The rig is the supervisor as well: it makes each set of counters and keeps a copy
-until it is closed, so that an epoch can be closed as RING-SPEC says.
+until it is closed, so that an epoch can be closed as docs/ring.md says.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The contract of RING-SPEC, rule by rule, in one process."""
+"""The contract of docs/ring.md, rule by rule, in one process."""
 
 import os
 import select

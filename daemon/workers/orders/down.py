@@ -11,7 +11,7 @@ from msgspec import field
 
 from imagemp.ring.handover import End, Enter, Order
 
-# ---- to whoever produces a ring: capture, or a callback that returns frames
+# -- to whoever produces a ring: capture, or a callback that returns frames
 
 
 class Prepare(Order, frozen=True):
@@ -95,7 +95,7 @@ class LetGo(Order, frozen=True):
     """Nobody reads any more: close the source and the ring. Answer: Closed."""
 
 
-# ---- to whoever reads a ring: encoder, callback
+# -- to whoever reads a ring: encoder, callback
 
 
 class OpenSession(Order, frozen=True):
@@ -162,7 +162,7 @@ class Leave(Order, frozen=True):
     """Close everything and exit."""
 
 
-# ---- to the gateway
+# -- to the gateway
 
 
 class Serve(Order, frozen=True):
@@ -196,7 +196,7 @@ class Publish(Order, frozen=True):
     body: dict[str, Any]
 
 
-# ---- to the recovery
+# -- to the recovery
 
 
 class Search(Order, frozen=True):
@@ -217,7 +217,7 @@ class Recover(Order, frozen=True):
     go: bool
 
 
-# ---- to the one that looks for cameras
+# -- to the one that looks for cameras
 
 
 class ListCameras(Order, frozen=True):
