@@ -73,14 +73,15 @@ class Start(Verb):
         _add_stays(parser)
 
     def params(self, args: Namespace) -> dict[str, Any]:
+        overrides = list(args.overrides)
         if args.start_in_s is not None:
-            args.overrides = [*args.overrides, f"schedule.start_in_s={args.start_in_s}"]
+            overrides.append(f"schedule.start_in_s={args.start_in_s}")
         asked = {
             "duration_s": args.duration,
             "frames": args.frames,
             "at": args.at,
             "force": args.force or None,
-            "overrides": args.overrides or None,
+            "overrides": overrides or None,
         }
         given = {name: value for name, value in asked.items() if value is not None}
         wait = "none" if args.stay == "none" else "first"

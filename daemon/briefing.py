@@ -23,12 +23,17 @@ def open_order(facts: Facts, worker: str) -> OpenSession:
     if (report := facts.reports.get(worker)) is not None:
         names = ("handled", "recorded", "skipped", "numbers")
         counts = {name: getattr(report, name) for name in names}
-    resume = worker in facts.opened
-    spans = facts.spans[worker].plain if worker in facts.spans else None
     again = worker in facts.briefed
     facts.briefed.add(worker)
-    told = (facts.id, facts.started_unix_ns, resume, counts, config, spans)
-    return OpenSession(*told, again)
+    return OpenSession(
+        session=facts.id,
+        started_unix_ns=facts.started_unix_ns,
+        resume=worker in facts.opened,
+        counts=counts,
+        config=config,
+        spans=facts.spans[worker].plain if worker in facts.spans else None,
+        again=again,
+    )
 
 
 def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
@@ -36,14 +41,14 @@ def prepare_order(facts: Facts, ring: RingKeeper) -> Prepare:
     epoch, seq, index, t_last = ring.next_epoch
     is_source = ring.plan.name == SOURCE
     return Prepare(
-        facts.id,
-        epoch,
-        seq,
-        index,
-        facts.plan.settings if is_source else {},
-        facts.plan.ring,
-        facts.plan.schedule if is_source else None,
-        facts.limits(seq) if is_source else {},
-        t_last,
-        facts.plan.overlay if is_source else None,
+        session=facts.id,
+        epoch=epoch,
+        first_seq=seq,
+        first_index=index,
+        settings=facts.plan.settings if is_source else {},
+        ring=facts.plan.ring,
+        schedule=facts.plan.schedule if is_source else None,
+        limits=facts.limits(seq) if is_source else {},
+        t_last_ns=t_last,
+        overlay=facts.plan.overlay if is_source else None,
     )

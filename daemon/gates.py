@@ -96,9 +96,14 @@ class Gates:
         if epoch is None or not any(pre_s):
             return None
         geometry, fps = epoch.header.geometry, rate(epoch.made.fps, plan.schedule)
-        sizes = geometry.slots, geometry.overflow, geometry.stride
-        asked = plan.ring["when_full"], plan.ring["overflow"]
-        lack = lack_of_room(max(pre_s), fps, Room(*sizes, *asked))
+        room = Room(
+            geometry.slots,
+            geometry.overflow,
+            geometry.stride,
+            plan.ring["when_full"],
+            plan.ring["overflow"],
+        )
+        lack = lack_of_room(max(pre_s), fps, room)
         key = f"pipelines.{plan.name}.encoder.pre_s"
         return None if lack is None else ConfigError(key, *lack)
 

@@ -117,8 +117,7 @@ class CallbackWorker(Consumer):
     def broken(self, order: OpenSession, error: Exception) -> None:
         code = error.code if isinstance(error, ImagempError) else "E_CALLBACK"
         log.error("callback cannot be loaded", exc_info=error)
-        told = (order.session, code, str(error))
-        self.tell(Failed(*told, cause="callback_error"))
+        self.tell(Failed(order.session, code, str(error), cause="callback_error"))
 
     def tear_down(self) -> None:
         self.output.close()

@@ -16,7 +16,7 @@ from imagemp.clock import boottime_ns
 from imagemp.config import OverlayConfig
 from imagemp.daemon.schedule import schedule_from
 from imagemp.errors import ImagempError, SourceError
-from imagemp.frames import FrameInfo
+from imagemp.frames import Frame, FrameInfo
 from imagemp.link import Link
 from imagemp.ring.layout import LATE, NOT_WANTED
 from imagemp.ring.writer import Writer, new_frame
@@ -205,21 +205,24 @@ class Capture(Worker):
         if slot < 0:
             writer.drop_for_want_of_a_slot()
         else:
-            frame = new_frame(writer, slot, info)
-            try:
-                source.retrieve(frame)
-            except SourceError as error:
-                writer.give_back(slot)
-                writer.drop("camera_error")
-                if not isinstance(error, BadFrameError):
-                    self._end("failed", error)
-            else:
-                if self.overlay is not None:
-                    self.overlay.draw(frame, self.output.queues)
-                writer.commit(slot, info)
-                writer.tidy()
+            self._fill(writer, source, new_frame(writer, slot, info), slot)
         if self.running:
             self._after(info)
+
+    def _fill(self, writer: Writer, source: Source, frame: Frame, slot: int) -> None:
+        """Have a slot filled, and publish it; what cannot be had is dropped."""
+        try:
+            source.retrieve(frame)
+        except SourceError as error:
+            writer.give_back(slot)
+            writer.drop("camera_error")
+            if not isinstance(error, BadFrameError):
+                self._end("failed", error)
+            return
+        if self.overlay is not None:
+            self.overlay.draw(frame, self.output.queues)
+        writer.commit(slot, frame.info)
+        writer.tidy()
 
     def _after(self, info: FrameInfo) -> None:
         assert self.order is not None
@@ -239,7 +242,8 @@ class Capture(Worker):
         self.running = False
         ending = Ended(self.order.session, self.order.epoch, 0, reason)
         if error is not None:
-            retry = self._may_retry and isinstance(error, SourceError)
+            is_live = self.source is not None and self.source.is_live
+            retry = is_live and isinstance(error, SourceError)
             ending = msgspec.structs.replace(
                 ending, message=str(error), hint=error.hint, retry=retry
             )
@@ -256,10 +260,6 @@ class Capture(Worker):
     @property
     def _is_drained(self) -> bool:
         return self.output.writer is None or self.output.writer.is_drained
-
-    @property
-    def _may_retry(self) -> bool:
-        return self.source is not None and self.source.is_live
 
     # -- waiting
 
