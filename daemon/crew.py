@@ -25,7 +25,7 @@ from .door import Guest
 from .life import Life
 from .pipeline import CAPTURE, PipelinePlan
 from .post import Post, Watch
-from .run import Publish, Run
+from .run import Publisher, Run
 from .session import WEDGED, Session
 from .together import Together
 from .workers.orders import CameraAnswer, Deliver, Speak, Stale, Told
@@ -60,7 +60,7 @@ class Crew:
     def __init__(
         self,
         plan: PipelinePlan,
-        publish: Publish,
+        publish: Publisher,
         connect: Callable[[str], socket.socket],
     ) -> None:
         self.plan = plan

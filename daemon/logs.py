@@ -67,7 +67,7 @@ class JournalFormatter(Lines):
 
 
 @dataclass(slots=True)
-class Told:
+class Shown:
     """When a traceback was last shown, and how often it came since."""
 
     at: float
@@ -86,7 +86,7 @@ class Repeats(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._told: dict[str, Told] = {}
+        self._told: dict[str, Shown] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.exc_info:
@@ -98,7 +98,7 @@ class Repeats(logging.Filter):
     def _is_due(self, record: logging.LogRecord, trace: str) -> bool:
         now, told = self._clock(), self._told.pop(trace, None)
         if told is None:
-            told = Told(now)
+            told = Shown(now)
         elif now - told.at < QUIET_S:
             told.left_out += 1
             self._told[trace] = told
@@ -106,7 +106,7 @@ class Repeats(logging.Filter):
         if told.left_out:
             record.msg = f"{record.getMessage()} (and {told.left_out} times before)"
             record.args = None
-        self._told[trace] = Told(now)
+        self._told[trace] = Shown(now)
         while len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
         return True

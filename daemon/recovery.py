@@ -14,7 +14,7 @@ from imagemp.topics import event_topic
 from .child import Child
 from .logs import fields
 from .post import describe
-from .run import Publish
+from .run import Publisher
 from .workers.orders import Event, Ready, Recover, Search, Told, Unended
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Recovery:
         is_on: Says whether a session, named by pipeline and id, is on now.
     """
 
-    def __init__(self, publish: Publish, is_on: Callable[[str, str], bool]) -> None:
+    def __init__(self, publish: Publisher, is_on: Callable[[str, str], bool]) -> None:
         self._publish, self._is_on = publish, is_on
         self._known: set[tuple[str, str]] = set()
         self._waiting: deque[tuple[str, str]] = deque()

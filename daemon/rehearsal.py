@@ -110,7 +110,7 @@ def rehearse(asked: Rehearsal) -> Outcome:
     )
     with closing(source_of(asked.source)) as source:
         spec = source.open()
-        return Stage(UserCode(plan), source, spec, plan.target).play(asked.frames)
+        return Trial(UserCode(plan), source, spec, plan.target).play(asked.frames)
 
 
 def source_of(keys: Mapping[str, Any]) -> Source:
@@ -152,7 +152,7 @@ def is_plain_callback(found: object) -> bool:
     return inspect.isfunction(found) and len(inspect.signature(found).parameters) == 2
 
 
-class Stage:
+class Trial:
     """One rehearsal: computed frames go in, and all that comes out is counted."""
 
     def __init__(

@@ -23,7 +23,7 @@ from .timers import Timers
 from .wallclock import clock_pair
 
 MOST_PAIRS = 500  # in the manifest
-Publish = Callable[[str, dict[str, Any]], None]
+Publisher = Callable[[str, dict[str, Any]], None]
 
 
 class Run:
@@ -45,7 +45,7 @@ class Run:
         facts: Facts,
         posts: Mapping[str, Post],
         guests: Mapping[str, Guest],
-        publish: Publish,
+        publish: Publisher,
     ) -> None:
         self.facts, self.posts = facts, posts
         self._guests, self._publish = guests, publish

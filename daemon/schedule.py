@@ -49,7 +49,7 @@ class Schedule:
             TargetError: There is no such generator.
         """
         if config.trigger:
-            return Triggered(config)
+            return OnTrigger(config)
         if config.every_s is not None and generator is None:
             return Timed(config, Every(config.every_s))
         if generator is None and config.generator is not None:
@@ -114,7 +114,7 @@ class Schedule:
         """Strike out what was wanted until then, uncounted."""
 
 
-class Triggered(Schedule):
+class OnTrigger(Schedule):
     """Nothing is wanted until a trigger; triggers pile up."""
 
     def __init__(self, config: ScheduleConfig) -> None:

@@ -35,7 +35,7 @@ from .orders import (
     Successor,
     ToWorker,
 )
-from .output import Output, RingPlan, close_extra
+from .output import Output, RingSettings, close_extra
 from .user_code import CallbackPlan, UserCode, triggered, voice_of
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ class CallbackWorker(Consumer):
         """Make the ring when the first frame says what it must hold."""
         assert self._prepared is not None
         order = self._prepared
-        plan = msgspec.convert(order.ring, RingPlan)
+        plan = msgspec.convert(order.ring, RingSettings)
         _, fds = self.output.make(spec, plan, order.first_seq, order.first_index)
         fps = self.feed.fps
         self.tell(RingMade(order.session, order.epoch, spec.to_plain(), fps), fds)

@@ -45,7 +45,7 @@ from .orders import (
     ToWorker,
     Trigger,
 )
-from .output import Output, RingPlan, close_extra
+from .output import Output, RingSettings, close_extra
 from .overlay import Overlay
 from .wanted import Limits, Wanted
 
@@ -135,7 +135,7 @@ class Capture(Worker):
     # -- a session
 
     def _prepare(self, order: Prepare) -> None:
-        plan = msgspec.convert(order.ring, RingPlan)
+        plan = msgspec.convert(order.ring, RingSettings)
         schedule = schedule_from(order.schedule) if order.schedule else None
         self.wanted = Wanted(msgspec.convert(order.limits, Limits), schedule)
         source = make_source(order.settings)

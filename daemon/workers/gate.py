@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from imagemp.config.holding import SLACK_S
 
-Spans = Sequence[tuple[int, int]]
+PlainSpans = Sequence[tuple[int, int]]
 
 FOREVER = 2**62  # ns
-ALWAYS: Spans = [(0, FOREVER)]
+ALWAYS: PlainSpans = [(0, FOREVER)]
 ORDER_S = 0.05  # an order is heard so long after its instant, if all is well
 
 
@@ -37,7 +37,7 @@ class Gate:
         is_last: No more spans will come: nothing is held any more.
     """
 
-    def __init__(self, spans: Spans, *, is_armed: bool, pre_s: float) -> None:
+    def __init__(self, spans: PlainSpans, *, is_armed: bool, pre_s: float) -> None:
         self.spans, self.is_armed = spans, is_armed
         self.cause = "not_triggered" if is_armed else "not_recording"
         self.pre_s, self.is_last = pre_s, False

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 BATCH = 64  # messages of one socket before the others have their turn
 MAX_REPLY = messages.MAX_MESSAGE + 1024  # a full packet of the link, and the envelope
 
-Source: TypeAlias = "zmq.Socket[bytes] | int"
+Pollable: TypeAlias = "zmq.Socket[bytes] | int"
 """What a poll tells of: a zmq socket, or a descriptor."""
 
 
@@ -57,7 +57,7 @@ class Gateway(Worker):
         self.telemetry = bounded(self.context.socket(zmq.XPUB))
         self.telemetry.set(zmq.XPUB_VERBOSE, 1)
         self.poller = zmq.Poller()
-        self.handlers: dict[Source, Callable[[], None]] = {}
+        self.handlers: dict[Pollable, Callable[[], None]] = {}
         self._listen_to(self.outbox.fileno(), self.serve_link)
         self._listen_to(self.control, self._serve_control)
         self._listen_to(self.telemetry, self._serve_subscriptions)
@@ -257,7 +257,7 @@ class Gateway(Worker):
 
     # -- sockets
 
-    def _listen_to(self, source: Source, handler: Callable[[], None]) -> None:
+    def _listen_to(self, source: Pollable, handler: Callable[[], None]) -> None:
         self.handlers[source] = handler
         self.poller.register(source, zmq.POLLIN)
 

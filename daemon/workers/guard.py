@@ -19,7 +19,7 @@ from imagemp.errors import DiskError
 from imagemp.recording.disk import disk_error, disk_errors
 from imagemp.recording.folder import checked
 from imagemp.recording.pruning import Removed, nbytes_in, remove_oldest
-from imagemp.recording.room import QUOTA, NoRoomError, Rate, Room, RoomPlan
+from imagemp.recording.room import QUOTA, FillRate, NoRoomError, Room, RoomPlan
 from imagemp.recording.syncing import SyncThread
 from imagemp.recording.writer import Recording
 
@@ -56,7 +56,7 @@ class DiskGuard:
         self._place: tuple[int, int] | None = None  # device and inode of the folder
         self._others = 0  # bytes of the pipeline's other sessions
         self._written, self._backlog, self._expected = 0, 0, 0.0
-        self._to_disk, self._to_folder = Rate(), Rate()
+        self._to_disk, self._to_folder = FillRate(), FillRate()
         self._is_over = self._has_rung = False
         self._found: deque[Removed | DiskError] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

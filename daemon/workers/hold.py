@@ -14,7 +14,7 @@ from imagemp.frames import Frame, FrameInfo
 from imagemp.recording.writer import Recording
 from imagemp.ring.feed import Feed
 
-from .gate import ALWAYS, Gate, Spans, Verdict
+from .gate import ALWAYS, Gate, PlainSpans, Verdict
 from .orders import Event, Told
 from .papers import EncoderPlan
 from .recorder import ALARM
@@ -67,7 +67,7 @@ class Hold:
         """What is let go is skipped under it."""
         return self._gate.cause
 
-    def begin(self, plan: EncoderPlan, session: str, spans: Spans | None) -> None:
+    def begin(self, plan: EncoderPlan, session: str, spans: PlainSpans | None) -> None:
         """A session begins, or this process comes back into one."""
         self._taken.clear()
         spans = ALWAYS if spans is None else spans
@@ -85,7 +85,7 @@ class Hold:
         """All orders that were given before now are about to be obeyed."""
         self.heard_ns = boottime_ns()
 
-    def want(self, spans: Spans, recording: Recording | None) -> None:
+    def want(self, spans: PlainSpans, recording: Recording | None) -> None:
         """These are the spans from now on."""
         if self.is_idle and recording is not None:
             self.take_over(recording)

@@ -21,8 +21,8 @@ from .base import Worker
 from .orders import Adopted, Attach, Event, Gone, Successor, Told
 
 
-class RingPlan(Struct, frozen=True):
-    """How large a ring is to be.
+class RingSettings(Struct, frozen=True):
+    """How large a ring is to be, and what to do when it is full.
 
     Attributes:
         slots: In RAM.
@@ -45,12 +45,12 @@ class Output:
     def __init__(self, tell: Callable[[Told], bool]) -> None:
         self._tell = tell
         self.writer: Writer | None = None
-        self.plan = RingPlan()
+        self.plan = RingSettings()
         self.planes: tuple[Plane, ...] = ()
         self._readers: dict[int, str] = {}
 
     def make(
-        self, spec: FrameSpec, plan: RingPlan, first_seq: int, first_index: int
+        self, spec: FrameSpec, plan: RingSettings, first_seq: int, first_index: int
     ) -> tuple[Writer, tuple[int, ...]]:
         """Make the ring; give it and the descriptors that readers need.
 

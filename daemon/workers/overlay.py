@@ -32,7 +32,7 @@ class Overlay:
 
     def __init__(self, settings: OverlayConfig, spec: FrameSpec) -> None:
         check_planes(spec)
-        self._show, self._rate = settings.show, Rate(settings.rate_frames)
+        self._show, self._rate = settings.show, FrameRate(settings.rate_frames)
         self._pen = Pen(settings.size, settings.position)
 
     def draw(self, frame: Frame, queues: Callable[[], list[str]]) -> None:
@@ -60,7 +60,7 @@ class Overlay:
         return lines
 
 
-class Rate:
+class FrameRate:
     """Captured frames a second, by the sensor's clock, over the last ones.
 
     Args:

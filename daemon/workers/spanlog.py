@@ -8,7 +8,7 @@ from imagemp.recording.folder import log_path
 from imagemp.recording.lookup import Found, Row, find
 from imagemp.recording.writer import Recording
 
-from .gate import FOREVER, Spans
+from .gate import FOREVER, PlainSpans
 from .orders import SpanRecorded, Told
 
 FLUSH_S = 2.0  # for the rows of what a process before has recorded
@@ -32,7 +32,7 @@ class SpanLog:
         self._until_ns = 0  # all before has been told
         self._unknown_ns = 0  # what arrived before this was recorded unseen
 
-    def want(self, spans: Spans) -> None:
+    def want(self, spans: PlainSpans) -> None:
         """These are the spans from now on; what has been told is not told again."""
         until = self._until_ns
         self.spans = [(max(a, until), b) for a, b in spans if b > until]

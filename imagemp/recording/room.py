@@ -103,7 +103,7 @@ class RoomPlan:
         )
 
 
-class Rate:
+class FillRate:
     """Bytes a second by which a disk or a folder fills up, as far as it can be told.
 
     Its own part is what was written, but no more than the source can give: what has

@@ -86,7 +86,7 @@ class Rig:
         """Have the producer make the ring of the next epoch."""
         self.dead.discard("capture")
         epoch, seq, index, _ = self.keeper.next_epoch
-        plan = output.RingPlan(slots)
+        plan = output.RingSettings(slots)
         _, (ring,) = self.output.make(SPEC, plan, seq, index)
         self.keeper.made(RingMade("s1", epoch, SPEC.to_plain(), 30.0), [os.dup(ring)])
 

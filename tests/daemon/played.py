@@ -37,7 +37,7 @@ from imagemp.daemon.workers.orders import (
     Stop,
     Told,
 )
-from imagemp.daemon.workers.output import Output, RingPlan
+from imagemp.daemon.workers.output import Output, RingSettings
 from imagemp.frames import FrameInfo
 from imagemp.ring.handover import End, Order
 
@@ -203,7 +203,7 @@ class Camera(Worker):
         self.gone()
         self.order = order
         told = (order.first_seq, order.first_index)
-        _, (ring,) = self.output.make(SPEC, RingPlan(8), *told)
+        _, (ring,) = self.output.make(SPEC, RingSettings(8), *told)
         made = RingMade(order.session, order.epoch, SPEC.to_plain(), 30.0)
         self.tell(made, [os.dup(ring)])
 

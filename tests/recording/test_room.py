@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imagemp.recording.room import DISK_LOW, QUOTA, Rate, Room, RoomPlan
+from imagemp.recording.room import DISK_LOW, QUOTA, FillRate, Room, RoomPlan
 
 FOLDER = Path("/data/cam0")
 
@@ -70,7 +70,7 @@ def test_a_quota_that_may_delete_says_that_nothing_is_left() -> None:
 
 
 def test_before_anything_is_measured_the_source_tells_the_rate() -> None:
-    assert Rate().take(1.0, written=0, free=1000, expected=77.0) == 77.0
+    assert FillRate().take(1.0, written=0, free=1000, expected=77.0) == 77.0
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_before_anything_is_measured_the_source_tells_the_rate() -> None:
 def test_the_rate_is_what_was_written_but_no_more_than_can_come(
     expected: float, told: float
 ) -> None:
-    rate = Rate()
+    rate = FillRate()
     rate.take(1.0, 0, 1000, expected)
 
     assert rate.take(3.0, 100, 900, expected) == told
 
 
 def test_others_that_write_count_but_not_what_is_taken_at_once() -> None:
-    rate = Rate()
+    rate = FillRate()
     rate.take(1.0, 0, 10_000, 0.0)
 
     at_once = rate.take(2.0, 10, 5_000, 0.0)

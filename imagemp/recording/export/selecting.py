@@ -14,7 +14,7 @@ from ...frames import AnyArray, numpy_dtype
 from ...spec import FrameSpec, Plane
 from ..disk import disk_errors
 from ..folder import MAIN, segment_paths
-from ..mend.findings import Frame
+from ..mend.findings import FramePages
 from ..mend.holdings import spec_in, take_stock
 from ..mend.recorded import frames_in
 from ..records import Record
@@ -133,7 +133,7 @@ def select(
     )
 
 
-def times_in(folder: Path, encoder: str) -> tuple["array[int]", Frame | None]:
+def times_in(folder: Path, encoder: str) -> tuple["array[int]", FramePages | None]:
     """Give the sensor time of each frame, and the pages of the first."""
     times, pages = array("q"), None
     for _, frame in frames_in(folder, encoder):
@@ -161,7 +161,7 @@ def check_videos(folder: Path, encoder: str) -> None:
         raise RecordingError(problem, f"imagectl recordings repair {folder.name}")
 
 
-def plane_names(frame: Frame, spec: FrameSpec | None) -> list[str]:
+def plane_names(frame: FramePages, spec: FrameSpec | None) -> list[str]:
     """Give the name of each plane that was recorded; a video has the first only."""
     names = [page.plane_name for page in frame if isinstance(page, PageRecord)]
     return names or ([spec.planes[0].name] if spec is not None else [""])

@@ -12,7 +12,7 @@ from ..video.records import Patch
 
 CHUNK = 4 << 20
 
-Frame = tuple[Record, ...]
+FramePages = tuple[Record, ...]
 OnBytes = Callable[[int], None]
 
 
@@ -67,7 +67,7 @@ class Found(Protocol):
     @property
     def size(self) -> int: ...
     @property
-    def frames(self) -> Sequence[Frame]: ...
+    def frames(self) -> Sequence[FramePages]: ...
     @property
     def pages(self) -> Sequence[Record]: ...
     @property
@@ -85,7 +85,7 @@ class Found(Protocol):
     @property
     def is_whole(self) -> bool: ...
 
-    def without(self, unwanted: Iterable[Frame]) -> "Found":
+    def without(self, unwanted: Iterable[FramePages]) -> "Found":
         """Give the same, these frames counted as lost."""
 
 

@@ -22,7 +22,7 @@ from ..tiff.pagerecord import opened, read_description, read_page
 from ..tiff.tags import HEADER
 from ..video.decoding import comment_of
 from ..video.files import is_video
-from .findings import Found, Frame, Loss, OnBytes
+from .findings import Found, FramePages, Loss, OnBytes
 from .recorded import look_through_file
 from .relogging import LogCheck
 
@@ -124,7 +124,7 @@ class Holdings:
         if self.log is not None:
             self.log.compare(found.path.name, (frame[0] for frame in found.frames))
 
-    def _count(self, frame: Frame) -> None:
+    def _count(self, frame: FramePages) -> None:
         page = frame[0]
         self.disorder += page.seq <= self._last_seq
         self._last_seq = page.seq

@@ -18,7 +18,7 @@ from ..tiff.chain import walk_pages
 from ..tiff.pagerecord import OpenFile, PageRecord, has_its_pixels, opened, read_page
 from ..tiff.tags import ALIGN, COUNT, ENTRY, FIRST_LINK_AT, HEADER, LINK, Kind, Tag
 from ..video.records import Patch
-from .findings import Frame, Loss, OnBytes, places_of, several
+from .findings import FramePages, Loss, OnBytes, places_of, several
 
 # How every page begins, behind the number of its tags: their order is fixed.
 FIRST_TAG = ENTRY.pack(Tag.NEW_SUBFILE_TYPE, Kind.LONG, 1, b"")
@@ -86,7 +86,7 @@ class Salvage:
         """Whether the file is just as it should be."""
         return not self.wrong and self.size == self.file_end
 
-    def without(self, unwanted: Iterable[Frame]) -> "Salvage":
+    def without(self, unwanted: Iterable[FramePages]) -> "Salvage":
         """Give the same, these frames counted as lost."""
         offsets = {frame[0].offset for frame in unwanted}
         lost = [f for f in self.frames if f[0].offset in offsets]

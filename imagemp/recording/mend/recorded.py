@@ -6,7 +6,7 @@ from pathlib import Path
 from ..folder import MAIN, segment_paths
 from ..tiff.chain import walk_frames
 from ..video.files import is_video
-from .findings import Found, Frame, OnBytes
+from .findings import Found, FramePages, OnBytes
 from .pagesalvage import salvage
 from .videosalvage import salvage_video
 
@@ -28,7 +28,7 @@ def look_through_file(
     return look(path, pixels=pixels, on_bytes=on_bytes)
 
 
-def good_frames(path: Path) -> Iterator[Frame]:
+def good_frames(path: Path) -> Iterator[FramePages]:
     """Give the pages of each frame that readers should see, in order.
 
     Those of a TIFF are found by its links, which lead around what is damaged. A video
@@ -40,7 +40,7 @@ def good_frames(path: Path) -> Iterator[Frame]:
         yield from map(tuple, walk_frames(path))
 
 
-def frames_in(folder: Path, encoder: str = MAIN) -> Iterator[tuple[Path, Frame]]:
+def frames_in(folder: Path, encoder: str = MAIN) -> Iterator[tuple[Path, FramePages]]:
     """Give the pages of each frame of a session that readers should see."""
     for path in segment_paths(folder, encoder):
         for frame in good_frames(path):

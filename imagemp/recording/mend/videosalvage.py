@@ -13,7 +13,7 @@ from ..disk import disk_errors
 from ..tiff.pagerecord import OpenFile, opened
 from ..video.files import CONTAINERS, Seekable, has_its_data, shown_us
 from ..video.records import ALIGN, Container, Patch, VideoRecord
-from .findings import Frame, Loss, OnBytes, places_of, several
+from .findings import FramePages, Loss, OnBytes, places_of, several
 
 Part = VideoRecord | Loss
 
@@ -52,7 +52,7 @@ class VideoSalvage:
         """Whether the file is just as it should be."""
         return not self.wrong and self.size == self.file_end
 
-    def without(self, unwanted: Iterable[Frame]) -> "VideoSalvage":
+    def without(self, unwanted: Iterable[FramePages]) -> "VideoSalvage":
         """Give the same, these frames counted as lost; players see them still."""
         offsets = {frame[0].offset for frame in unwanted}
         lost = [record for record in self.pages if record.offset in offsets]

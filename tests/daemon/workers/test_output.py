@@ -15,7 +15,7 @@ from imagemp.daemon.workers.orders import (
     Successor,
     Told,
 )
-from imagemp.daemon.workers.output import Output, RingPlan, close_extra
+from imagemp.daemon.workers.output import Output, RingSettings, close_extra
 from imagemp.errors import RingError
 from imagemp.frames import FrameInfo
 from imagemp.link import close_all
@@ -59,7 +59,7 @@ def publish(output: Output, n: int = 1) -> None:
 
 
 def test_a_ring_goes_on_where_the_one_before_ended(output: Output) -> None:
-    _, fds = output.make(SPEC, RingPlan(slots=4), 17, 12)
+    _, fds = output.make(SPEC, RingSettings(slots=4), 17, 12)
 
     with closing(Header(fds[0])) as header:
         assert (header.cells[0], header.cells[1]) == (17, 12)
@@ -70,7 +70,7 @@ def test_a_ring_goes_on_where_the_one_before_ended(output: Output) -> None:
 def test_the_users_fields_have_room_beside_each_frame(output: Output) -> None:
     spec = FrameSpec.image((8,), fields=(Field("pose", "f8", (3,)),))
 
-    writer, _ = output.make(spec, RingPlan(slots=2), 0, 0)
+    writer, _ = output.make(spec, RingSettings(slots=2), 0, 0)
 
     assert writer.segment.geometry.fields_nbytes == 24
 
@@ -82,7 +82,7 @@ def test_the_users_fields_have_room_beside_each_frame(output: Output) -> None:
 def test_overflow_is_for_those_who_would_drop(
     output: Output, overflow: str, when_full: str, slots: int
 ) -> None:
-    plan = RingPlan(2, overflow, 4 * 4096, when_full=when_full)
+    plan = RingSettings(2, overflow, 4 * 4096, when_full=when_full)
 
     writer, fds = output.make(SPEC, plan, 0, 0)
 
@@ -94,7 +94,7 @@ def test_overflow_on_disk_comes_with_a_descriptor_for_reading(
     output: Output, tmp_path: Path
 ) -> None:
     folder = tmp_path / "not" / "there yet"
-    plan = RingPlan(2, "disk", 4 * 4096, str(folder))
+    plan = RingSettings(2, "disk", 4 * 4096, str(folder))
 
     _, (_, overflow) = output.make(SPEC, plan, 0, 0)
 
@@ -107,14 +107,17 @@ def test_overflow_on_disk_comes_with_a_descriptor_for_reading(
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        (RingPlan(2, overflow_dir="/proc/nothing"), "ring.overflow_dir: /proc/nothing"),
-        (RingPlan(0), "ring.slots: 0"),
-        (RingPlan(60_000), "ring.slots: .* MiB of memory"),
-        (RingPlan(2, "disk", 1 << 55, "/tmp"), "expected 1 to|overflow_size"),  # noqa: S108
+        (
+            RingSettings(2, overflow_dir="/proc/nothing"),
+            "ring.overflow_dir: /proc/nothing",
+        ),
+        (RingSettings(0), "ring.slots: 0"),
+        (RingSettings(60_000), "ring.slots: .* MiB of memory"),
+        (RingSettings(2, "disk", 1 << 55, "/tmp"), "expected 1 to|overflow_size"),  # noqa: S108
     ],
 )
 def test_a_ring_that_has_no_room_is_refused_by_its_key_and_leaves_nothing(
-    output: Output, plan: RingPlan, said: str
+    output: Output, plan: RingSettings, said: str
 ) -> None:
     before = open_fds()
 
@@ -142,7 +145,7 @@ def test_orders_about_readers_without_a_ring_leak_nothing(
 
 
 def test_a_reader_is_told_of_frames_by_its_own_counter(output: Output) -> None:
-    output.make(SPEC, RingPlan(slots=4), 0, 5)
+    output.make(SPEC, RingSettings(slots=4), 0, 5)
     ready, done = counters()
     copies = [os.dup(ready), os.dup(done)]
 
@@ -156,7 +159,7 @@ def test_a_reader_is_told_of_frames_by_its_own_counter(output: Output) -> None:
 def test_a_successor_is_taken_over_and_that_is_told(
     output: Output, told: list[Told]
 ) -> None:
-    output.make(SPEC, RingPlan(slots=4), 0, 0)
+    output.make(SPEC, RingSettings(slots=4), 0, 0)
     output.attach(Attach(3, 0, "every"), counters())
     publish(output, 2)
     ready, done = counters()
@@ -172,7 +175,7 @@ def test_a_successor_is_taken_over_and_that_is_told(
 def test_an_eviction_is_told_with_how_far_it_was_behind(
     output: Output, told: list[Told]
 ) -> None:
-    output.make(SPEC, RingPlan(slots=2), 0, 0)
+    output.make(SPEC, RingSettings(slots=2), 0, 0)
     output.attach(Attach(4, 0, "every", evictable=True), counters(3))
 
     publish(output, 3)
@@ -183,7 +186,7 @@ def test_an_eviction_is_told_with_how_far_it_was_behind(
 def test_a_reader_of_ours_that_gives_back_too_much_is_told_and_not_evicted(
     output: Output, told: list[Told]
 ) -> None:
-    output.make(SPEC, RingPlan(slots=2), 0, 0)
+    output.make(SPEC, RingSettings(slots=2), 0, 0)
     ready, done = counters()
     copy = os.dup(done)
     output.attach(Attach(4, 0, "every"), [ready, done])
@@ -198,7 +201,7 @@ def test_a_reader_of_ours_that_gives_back_too_much_is_told_and_not_evicted(
 
 def test_a_ring_that_is_closed_leaves_nothing_open(output: Output) -> None:
     before = open_fds()
-    output.make(SPEC, RingPlan(2, "memory", 1 << 16), 0, 0)
+    output.make(SPEC, RingSettings(2, "memory", 1 << 16), 0, 0)
     output.attach(Attach(0, 0, "every"), counters())
     publish(output, 2)
 

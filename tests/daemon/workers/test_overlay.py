@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imagemp.config import OverlayConfig
-from imagemp.daemon.workers.overlay import Overlay, Rate, local_time
+from imagemp.daemon.workers.overlay import FrameRate, Overlay, local_time
 from imagemp.errors import ConfigError
 from imagemp.frames import AnyArray, Frame, FrameInfo, spec_of
 from imagemp.spec import FrameSpec, Plane
@@ -105,20 +105,20 @@ def test_the_rate_is_that_of_the_last_frames_by_the_sensors_clock() -> None:
     assert not np.array_equal(by_1, by_10)
 
 
-def rates(*frames: int) -> dict[int, Rate]:
+def rates(*frames: int) -> dict[int, FrameRate]:
     """Give a rate over each number of frames."""
-    return {n: Rate(n) for n in frames}
+    return {n: FrameRate(n) for n in frames}
 
 
 def test_a_frame_that_found_no_slot_counts_for_the_rate() -> None:
-    rate = Rate(10)
+    rate = FrameRate(10)
     rate.after(FrameInfo(seq=0))
 
     assert rate.after(FrameInfo(seq=5, t_sensor_ns=500 * MS)) == "10.0 fps"
 
 
 def test_a_clock_that_stands_still_has_no_rate() -> None:
-    rate = Rate(2)
+    rate = FrameRate(2)
 
     assert [rate.after(FrameInfo(seq=n, t_sensor_ns=9)) for n in range(3)] == [
         "- fps",
