@@ -18,13 +18,20 @@ STEP_S = 30  # a step of the encoder that takes longer leaves its stack and dies
 
 
 class Alarm:
-    """Ends the process if what is done inside takes too long."""
+    """Ends the process if what is done inside takes too long; a step may have steps."""
+
+    def __init__(self) -> None:
+        self._depth = 0
 
     def __enter__(self) -> None:
-        signal.alarm(STEP_S)
+        if not self._depth:
+            signal.alarm(STEP_S)
+        self._depth += 1
 
     def __exit__(self, *_: object) -> None:
-        signal.alarm(0)
+        self._depth -= 1
+        if not self._depth:
+            signal.alarm(0)
 
 
 ALARM = Alarm()

@@ -1,13 +1,14 @@
 """Frames on their way to a recording are settled in the order in which they came."""
 
 import errno
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagemp.daemon.workers.recorder import Recorder
+from imagemp.daemon.workers.recorder import ALARM, Recorder
 from imagemp.errors import DiskError, FrameShapeError
 from imagemp.frames import Frame
 from imagemp.recording.plan import Compression, RecordingPlan
@@ -143,6 +144,16 @@ def test_a_frame_of_another_shape_leaves_the_others_alone(tmp_path: Path) -> Non
     books.recorder.close()
 
     assert books.settled == [(0, ""), (1, "")]
+
+
+def test_the_alarm_of_a_step_stays_set_after_a_step_within() -> None:
+    with ALARM:
+        with ALARM:
+            pass
+        left_s, _ = signal.getitimer(signal.ITIMER_REAL)
+
+    assert left_s > 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_recorder_without_a_recording_has_nothing_to_do() -> None:
