@@ -45,7 +45,11 @@ def sessions_of(crews: list[Crew]) -> list[Session]:
 
 
 def record(crews: list[Crew], params: messages.Record, *, is_on: bool) -> Result:
-    """Have these record from now on, or no more; tell which encoders do."""
+    """Have these record from now on, or no more; tell which encoders do.
+
+    Raises:
+        ControlError: There is no such encoder.
+    """
     having = [c for c in crews if c.has_encoder(params.encoder)]
     if not having or (params.pipelines and len(having) < len(crews)):
         what = f"encoder {params.encoder!r}" if params.encoder else "encoder"

@@ -35,7 +35,11 @@ def instant_of(at_unix: float) -> int:
 
 
 def check_clock(*, is_right: bool) -> None:
-    """Refuse a time of day by a clock that may show any."""
+    """Refuse a time of day by a clock that may show any.
+
+    Raises:
+        ControlError: It is not right.
+    """
     if not is_right:
         raise ControlError(
             "E_CLOCK",

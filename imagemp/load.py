@@ -52,7 +52,11 @@ def is_path(where: str) -> bool:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module by its dotted name."""
+    """Import a module by its dotted name.
+
+    Raises:
+        TargetError: There is none, or it raised.
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -67,7 +71,11 @@ def import_module(name: str) -> ModuleType:
 
 
 def run_file(given: str) -> ModuleType:
-    """Run a file as a module of its own."""
+    """Run a file as a module of its own.
+
+    Raises:
+        TargetError: There is no such file, or it raised.
+    """
     path = Path(given).expanduser().resolve()
     if not path.is_file():
         raise TargetError(f"{path}: no such file")

@@ -184,7 +184,11 @@ class ImagesReader(Reader):
 
 
 def decode(file: Path) -> AnyArray:
-    """Give the image in a file; in OpenCV's order of colours, but TIFF in RGB."""
+    """Give the image in a file; in OpenCV's order of colours, but TIFF in RGB.
+
+    Raises:
+        SourceError: It cannot be read or decoded.
+    """
     import cv2
     import tifffile
 
@@ -201,7 +205,7 @@ def decode(file: Path) -> AnyArray:
 
 
 def check_readable(path: Path) -> None:
-    """Raise unless the file can be opened, or the folder listed."""
+    """Raise `SourceError` unless the file can be opened, or the folder listed."""
     try:
         if path.is_dir():
             os.scandir(path).close()

@@ -61,6 +61,9 @@ def parse(
         toml: The text, or the tables in it.
         where: What messages call it.
         folder: Where relative paths start; None: the current folder.
+
+    Raises:
+        ConfigError: It says something impossible.
     """
     table = read_toml(toml, where) if isinstance(toml, str) else toml
     reader = ConfigTables(folder or Path.cwd())
@@ -74,7 +77,11 @@ def parse(
 
 
 def read_toml(text: str, where: str) -> Table:
-    """Give the tables of a TOML text; `where` is its name for messages."""
+    """Give the tables of a TOML text; `where` is its name for messages.
+
+    Raises:
+        ConfigError: It is no TOML.
+    """
     try:
         return tomllib.loads(text)
     except RecursionError:

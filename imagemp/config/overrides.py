@@ -33,6 +33,9 @@ def with_overrides(
         pipelines: Names; none: all.
         orders: "ring.slots=64", "callbacks.motion.policy=every": the key within
             the pipeline and a TOML value, or else text.
+
+    Raises:
+        ConfigError: One cannot be obeyed; the message names its key.
     """
     patch = patch_of(orders)
     reader = ConfigTables(Path("/"))  # an order can set no path

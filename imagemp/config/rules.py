@@ -1,4 +1,7 @@
-"""What keys may not say together, though each alone is fine."""
+"""What keys may not say together, though each alone is fine.
+
+What is refused is a `ConfigError` that names the key.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,7 +1,7 @@
 """TOML tables to Structs, where every refusal names its key.
 
-A refusal says which key, what was found and what was expected, by the annotations
-of the Structs (`msgspec.Meta`).
+A refusal, always a `ConfigError`, says which key, what was found and what was
+expected, by the annotations of the Structs (`msgspec.Meta`).
 """
 
 from collections.abc import Callable, Mapping
