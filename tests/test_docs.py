@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -36,6 +37,7 @@ from imagemp.ctl.main import VERBS, parser
 from imagemp.daemon.accounts import Stage
 from imagemp.daemon.life import State
 from imagemp.errors import ConfigError
+from imagemp.receiver import Receiver
 from imagemp.ring import layout
 from imagemp.ring.layout import DESC, FIRST_CELL
 
@@ -272,6 +274,13 @@ def test_every_broken_rule_of_the_page_is_a_mutant_of_the_model() -> None:
 
 def _mutants(text: str) -> str:
     return text.partition("_RULES_BROKEN = {")[2].partition("\n}")[0] + "\n"
+
+
+def test_the_arguments_of_a_receiver_are_those_that_it_takes() -> None:
+    rows = table(ROOT / "docs/receivers.md", "| argument | default | |")
+
+    taken = list(signature(Receiver).parameters)
+    assert ["pipeline", *(name for name, *_ in rows)] == taken
 
 
 def test_the_code_of_the_readme_is_that_of_the_example() -> None:
