@@ -27,7 +27,8 @@ from .answers import OWN_ANSWERS
 from .base import Worker
 from .board import Board
 from .bounds import bounded, limit_memory, raise_file_limit
-from .limits import Pending, Rates, Refusal, Waiting, check
+from .incoming import Refusal, check
+from .limits import Pending, Rates, Waiting
 from .orders import Answer, Asked, Forgotten, Listen, Publish, Serve, Serving
 
 log = logging.getLogger(__name__)
