@@ -58,7 +58,9 @@ def _only_pipeline_with(callback: str, status: Mapping[str, Any]) -> str:
     having = [name for name, p in pipelines.items() if _has(callback, p)]
     found = having or list(pipelines)
     if len(found) != 1:
-        problem = f"callback {callback}: could be in {', '.join(found) or 'none'}"
+        if not found:
+            raise UsageError(f"callback {callback}: no pipelines are configured")
+        problem = f"callback {callback}: could be in {', '.join(found)}"
         raise UsageError(problem, "name its pipeline with --pipeline")
     return str(found[0])
 

@@ -79,6 +79,6 @@ def find(session: str, args: Namespace) -> "Session":
     begun = [one for one in there if one.path.name.startswith(session)]
     found = there[-1:] if session == "latest" else exact or begun
     if len(found) != 1:
-        problem = f"{session}: {len(found)} sessions are called so, expected 1"
-        raise RecordingError(problem, "see imagectl recordings")
+        many = f"{len(found)} sessions begin so" if found else "no session is called so"
+        raise RecordingError(f"{session}: {many}", "imagectl recordings lists them")
     return found[0]

@@ -124,7 +124,8 @@ def tried(asked: Mapping[str, Any]) -> dict[str, Any]:
         name = signal.Signals(-done.returncode).name
         raise TrialError(f"{asked['target']}: its process died of {name}")
     if done.returncode or not done.stdout:
-        raise TrialError(f"{asked['target']}: its process left with {done.returncode}")
+        problem = f"{asked['target']}: its process ended with {done.returncode}"
+        raise TrialError(problem, "does it call sys.exit()? what it said stands above")
     found: dict[str, Any] = json.loads(done.stdout)
     if refused := found.get("refused"):
         raise TrialError(refused["message"], refused["hint"])

@@ -113,7 +113,8 @@ class ViewFrames(Verb):
             stack.callback(receiver.close)
             panes.append(Pane(name, args.ring, receiver, args.plane))
         if not panes:
-            raise UsageError("no pipelines are configured")
+            hint = "add one to the configuration, then imagectl reload"
+            raise UsageError("no pipelines are configured", hint)
         return panes
 
 

@@ -84,6 +84,9 @@ def row(worker: Mapping[str, Any]) -> list[str]:
 def _only_pipeline_of(name: str, status: Mapping[str, Any]) -> str:
     found = [w["pipeline"] for w in workers_of(status) if w.get("name") == name]
     if len(found) != 1:
-        problem = f"worker {name}: {len(found)} pipelines have one, expected 1"
-        raise UsageError(problem, "say PIPELINE.NAME, as `imagectl workers` lists them")
+        told = f"{' and '.join(found)} have one" if found else "no pipeline has one"
+        raise UsageError(
+            f"worker {name}: {told}",
+            "say PIPELINE.NAME, as `imagectl workers` lists them",
+        )
     return str(found[0])

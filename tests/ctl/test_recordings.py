@@ -111,14 +111,16 @@ def test_show_takes_a_folder_and_gives_its_manifest_as_json(
     assert told["counts"] == COUNTS
 
 
-@pytest.mark.parametrize(("name", "found"), [("20", 2), ("x", 0)])
+@pytest.mark.parametrize(
+    ("name", "told"), [("20", "2 sessions begin so"), ("x", "no session is called so")]
+)
 def test_show_wants_exactly_one_session(
-    data_dir: Path, capsys: pytest.CaptureFixture[str], name: str, found: int
+    data_dir: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
 ) -> None:
     words = ["recordings", "show", name, "--data-dir", str(data_dir)]
     assert main(words) == Exit.ERROR
 
-    assert f"{found} sessions are called so" in capsys.readouterr().err
+    assert f"{name}: {told}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["ls"], ["show", "latest"]])

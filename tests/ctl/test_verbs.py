@@ -113,13 +113,23 @@ def test_send_to_a_callback_that_could_be_anywhere_asks_for_the_pipeline(
     assert "cam0, cam1\n  hint: name its pipeline" in capsys.readouterr().err
 
 
+def test_send_without_any_pipeline_does_not_ask_for_one(
+    daemon: FakeDaemon, imagectl: Imagectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.answers["status"] = {"pipelines": {}}
+
+    assert imagectl("send", "other", "{}") == Exit.USAGE
+
+    assert "no pipelines are configured" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("daemon")
 def test_a_worker_that_several_pipelines_have_must_be_named_in_full(
     imagectl: Imagectl, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert imagectl("workers", "restart", "capture") == Exit.USAGE
 
-    assert "2 pipelines have one, expected 1" in capsys.readouterr().err
+    assert "worker capture: cam0 and cam1 have one" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("daemon")
