@@ -93,9 +93,9 @@ class Session:
                 self._producer_died(ring)
             ring.reader_died(post.name)
         if post.name == CAPTURE:
-            self.ending.has_drained(post.name)  # it may be the last to be waited for
             if is_stuck:
                 self._give_up(*WEDGED)
+            self.ending.has_drained(post.name)  # it may be the last to be waited for
         if post.state is State.FATAL:
             self.ending.give_up_on(post)
 
@@ -194,8 +194,9 @@ class Session:
             )
             return
         facts = self.facts
-        if told.reason and facts.is_ending:
-            return  # a limit that was not reached: no more frames come anyway
+        is_of_frames = bool(told.reason) or post.kind == "capture"
+        if facts.has_ended or (facts.is_ending and is_of_frames):
+            return  # no more come anyway
         facts.reason = facts.reason or told.reason
         facts.fail(told.code, f"{facts.plan.name}: {told.message}", told.hint)
         if facts.stage is Stage.STARTING:

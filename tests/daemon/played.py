@@ -39,6 +39,7 @@ from imagemp.daemon.workers.orders import (
 )
 from imagemp.daemon.workers.output import Output, RingSettings
 from imagemp.frames import FrameInfo
+from imagemp.link import close_all
 from imagemp.ring.handover import End, Order
 
 from .keeper import SPEC
@@ -124,7 +125,10 @@ class Worker:
             self.obey(self.inbox.popleft(), well=well)
 
     def tell(self, told: Told, fds: list[int] | None = None) -> None:
-        self.world.session.told(self.as_post, told, fds or [])
+        if self.state is State.STUCK:  # nobody listens to it any more
+            close_all(fds or [])
+        else:
+            self.world.session.told(self.as_post, told, fds or [])
 
     @property
     def as_post(self) -> Post:

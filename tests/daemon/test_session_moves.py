@@ -164,6 +164,6 @@ class ManySessions(Sessions):
 
 
 Sessions.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
-ManySessions.TestCase.settings = settings(max_examples=1500, stateful_step_count=60)
+ManySessions.TestCase.settings = settings(max_examples=500, stateful_step_count=50)
 test_a_session_comes_to_its_end_whatever_happens = Sessions.TestCase
 test_many_sessions_come_to_their_end = pytest.mark.system(ManySessions.TestCase)
