@@ -51,6 +51,7 @@ class Plan:
 
     Attributes:
         warm_up: So many times before anything is looked at.
+        sessions: And so many plain sessions before that, to fill what is bounded.
         cycles: So many times then.
         replaces: Its workers die, so that only the supervisor's memory can have grown.
     """
@@ -60,6 +61,7 @@ class Plan:
     warm_up: int
     cycles: int = 1000
     replaces: bool = False
+    sessions: int = 0
 
 
 @dataclass
@@ -106,7 +108,7 @@ PLANS = [
     Plan("sessions", repeat(a_session), 300),
     Plan("watched sessions", repeat(a_watched_session), 300),
     Plan("killed receivers", kill_within_a_session, 100),
-    Plan("havoc", havoc, 10, 150, replaces=True),
+    Plan("havoc", havoc, 10, 150, replaces=True, sessions=300),
 ]
 
 
@@ -117,6 +119,7 @@ def soak(plan: Plan, folder: Path, limit_s: float) -> Soaked:
     with running(folder, CONFIG) as daemon:
         daemon.wait_for_recovery()
         until = time.monotonic() + limit_s
+        repeat(a_session)(daemon, plan.sessions)
         plan.happen(daemon, plan.warm_up)
         found = Soaked(plan, [0], [rss_kib(daemon)], held(daemon))
         files = files_of(daemon)
