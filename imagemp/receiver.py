@@ -101,8 +101,9 @@ class Receiver:
         return not self._connection.is_open
 
     def fileno(self) -> int:
-        """For event loops: when readable, call `receive(0)` until it gives None.
+        """For event loops: call `receive(0)` until it gives None, then wait for this.
 
+        Not the other way round: who has not asked for a frame is not woken.
         A daemon that is away is only looked for when `receive` is called.
         """
         return self._poll.fileno()
