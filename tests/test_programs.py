@@ -119,7 +119,10 @@ def test_a_program_that_looks_through_a_camera_gets_its_images(daemon: Daemon) -
     assert told == "(64, 48) 100.0\n(48, 64, 3) (48, 64)\n"
 
 
-def test_programs_with_a_daemon_of_their_own_need_nothing_else(tmp_path: Path) -> None:
+def test_programs_with_a_daemon_of_their_own_need_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # recordings stay there
     recorded, looked = (said(program(*which), tmp_path) for which in ALONE)
 
     assert "'dropped': {}" in recorded

@@ -5,6 +5,7 @@ callback. The figures in the pictures are those of the machine and the moment.
 """
 
 import io
+import shutil
 import sys
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def main() -> None:
         _picture_of_top(daemon)
         asked = ["view", "--save", str(FOLDER / "view.png")]
         code = imagectl([*asked, "--runtime-dir", str(daemon.runtime)])
+        daemon.call("session.stop")
+        shutil.rmtree(daemon.folder / "recordings")
     sys.exit(code)
 
 
