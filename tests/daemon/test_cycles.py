@@ -54,10 +54,11 @@ class Held:
 
 def held(daemon: Daemon) -> dict[str, Held]:
     """Say what each process of a daemon holds, once that does not change any more."""
+    processes = pids(daemon).items()
     looks: deque[dict[str, Held]] = deque(maxlen=LOOKS)
     while len(looks) < LOOKS or any(look != looks[0] for look in looks):
         time.sleep(REST_S)
-        looks.append({name: held_by(pid) for name, pid in pids(daemon).items()})
+        looks.append({name: held_by(pid) for name, pid in processes})
     return looks[0]
 
 
@@ -83,7 +84,8 @@ def pids(daemon: Daemon) -> dict[str, int]:
     """Give the pid of each process of a daemon."""
     status = daemon.call("status")
     found = {"supervisor": daemon.process.pid, "gateway": status["gateway"]["pid"]}
-    return found | {name: daemon.pid(name) for name in WORKERS}
+    workers = status["pipelines"]["cam0"]["workers"]
+    return found | {w["name"]: w["pid"] for w in workers if w["name"] in WORKERS}
 
 
 def a_session(daemon: Daemon) -> None:
