@@ -1,7 +1,7 @@
 """One plane of some frames of a recording, to be read one after the other."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -116,10 +116,7 @@ def select(
         raise RecordingError(problem)
     spec = spec_in(folder, encoder)
     names = plane_names(pages, spec)
-    if plane is not None and plane not in names:
-        known = ", ".join(names)
-        raise RecordingError(f"{folder}: no plane {plane!r}; there is {known}")
-    number = names.index(plane) if plane is not None else 0
+    number = _number_of(plane, names, folder)
     return Selection(
         folder,
         encoder,
@@ -165,6 +162,13 @@ def plane_names(frame: FramePages, spec: FrameSpec | None) -> list[str]:
     """Give the name of each plane that was recorded; a video has the first only."""
     names = [page.plane_name for page in frame if isinstance(page, PageRecord)]
     return names or ([spec.planes[0].name] if spec is not None else [""])
+
+
+def _number_of(plane: str | None, names: Sequence[str], folder: Path) -> int:
+    if plane is not None and plane not in names:
+        known = ", ".join(names)
+        raise RecordingError(f"{folder}: no plane {plane!r}; there is {known}")
+    return names.index(plane) if plane is not None else 0
 
 
 def _text(number: Any) -> str:  # noqa: ANN401 - of a slice
