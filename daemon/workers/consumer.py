@@ -243,8 +243,8 @@ class Consumer(Worker):
         if index < self._next:  # an earlier process of this worker has dealt with it
             self.feed.release(frame)
             return
-        self._next = index + 1
         cause = "undrained" if self._discarding else self.handle(frame)
+        self._next = index + 1  # only now: one that is evicted in our hand never came
         if cause is not None:
             self.settle(frame, cause)
 
