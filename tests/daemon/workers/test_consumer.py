@@ -395,6 +395,36 @@ def test_what_never_reached_a_worker_is_behind(blobs: Place) -> None:
     assert blobs.worker.skipped == {"behind": 2}
 
 
+def test_a_frame_that_is_evicted_while_it_is_copied_is_behind(blobs: Place) -> None:
+    def lose(frame: Frame) -> str:
+        blobs.worker.frames.append(frame.info.index)
+        if frame.info.index == 1:
+            blobs.rig.publish(2)
+            blobs.rig.read("main")
+            blobs.rig.publish()  # has no slot but those of this reader
+        blobs.worker.feed.copy(frame)
+        return ""
+
+    blobs.open()
+    blobs.worker.handle = lose  # type: ignore[method-assign]
+    blobs.rig.publish()
+    blobs.step()
+    blobs.rig.read("main")
+    blobs.rig.publish()
+    blobs.rig.read("main")
+    blobs.step()
+    blobs.rig.read("main")
+    blobs.rig.publish()
+    blobs.rig.end()
+    while not blobs.desk.all_of(Drained):
+        blobs.step()
+
+    report, published = blobs.report(), blobs.rig.writer.ledger.next_index
+    assert 1 in blobs.worker.frames
+    assert report.handled == published
+    assert report.recorded + report.skipped["behind"] == published
+
+
 def test_a_worker_that_was_evicted_does_not_begin_again(blobs: Place) -> None:
     blobs.open()
     blobs.rig.publish(2)
